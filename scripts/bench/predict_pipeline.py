@@ -118,8 +118,9 @@ def job(folder: str, threads: str, out: str) -> None:
         torch.set_num_threads(int(threads))
     place = Path(folder)
     clock = Clock(place)
+    model = str(place / "model.onnx")
     settings = PredictJob(
-        model=str(place / "model.onnx"), output="classes.tif", confidence="confidence.tif", device="cpu", runtime="torch",
+        model=model, output="classes.tif", confidence="confidence.tif", device="cpu", runtime="torch",
         precision="float32", resume=False,
     )  # fmt: skip
     result = predict.run(settings, place, clock)

@@ -31,12 +31,13 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import Band, TrainJob  # noqa: E402
+from geoseg_engine.device.devices import Device, as_device  # noqa: E402
 from geoseg_engine.modelfile.precision import Precision  # noqa: E402
 from geoseg_engine.models import build  # noqa: E402
 from geoseg_engine.training.batches import BatchSource, batches, train_step  # noqa: E402
 from geoseg_engine.training.data_survey import survey_scene  # noqa: E402
 from geoseg_engine.training.distributed import ALONE  # noqa: E402
-from geoseg_engine.training.loop import scene_on_device  # noqa: E402
+from geoseg_engine.training.placement import scene_on_device  # noqa: E402
 from geoseg_engine.training.plan import make_plan  # noqa: E402
 from geoseg_engine.training.preparing import loss_for, make_trainer  # noqa: E402
 from geoseg_engine.training.sampler import Sampler  # noqa: E402
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("precision")
     parser.add_argument("numbers", type=int, nargs=5)
     options = parser.parse_args()
-    size, device = Size(*options.numbers), torch.device(options.device)
+    size, device = Size(*options.numbers), as_device(options.device)
     if options.kind.startswith("plain"):
         found = plain(size, options.folder, int(options.kind[-1]), device)
     else:
@@ -105,9 +106,7 @@ def ground(size: Size) -> tuple[np.ndarray, np.ndarray]:
     return image, labels
 
 
-def of_engine(
-    kind: str, size: Size, folder: Path, device: torch.device, wanted: str
-) -> dict[str, float | str]:
+def of_engine(kind: str, size: Size, folder: Path, device: Device, wanted: str) -> dict[str, float | str]:
     """`ours` and `limit`: the network, loss and optimiser of a run, with and without all that is around them."""
     torch.manual_seed(0)
     image, labels = ground(size)
@@ -123,7 +122,7 @@ def of_engine(
         "width": size.width,
         "levels": size.levels,
     }
-    network = build(architecture).to(device, memory_format=torch.channels_last)
+    network = build(architecture).to(device.torch_device, memory_format=device.layout)
     loss = loss_for(plan, scene)
     source = BatchSource(plan, scene, Sampler(scene, plan.crop_px, job.seed, plan.by_class), device, ALONE)
     precision = (
@@ -131,7 +130,7 @@ def of_engine(
         if wanted == "auto"
         else Precision(wanted)
     )
-    trainer = make_trainer(job, plan, network, loss, precision, ALONE)
+    trainer = make_trainer(job, plan, network, loss, precision, ALONE, device)
     ready = source.first_batch(size.batch)
     with FlopCounterMode(display=False) as counter:
         trainer.backward(*ready)
@@ -157,7 +156,7 @@ def of_engine(
 def clock(
     crops: Iterator[tuple[Tensor, Tensor]],
     do: Callable[[tuple[Tensor, Tensor]], object],
-    device: torch.device,
+    device: Device,
 ) -> float:
     """Seconds of all steps but the first WARM."""
     started = 0.0
@@ -170,10 +169,9 @@ def clock(
     return time.perf_counter() - started
 
 
-def wait(device: torch.device) -> None:
+def wait(device: Device) -> None:
     """Until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    device.synchronise()
 
 
 class TileFiles(Dataset[tuple[Tensor, Tensor]]):
@@ -216,7 +214,7 @@ def write_tiles(size: Size, folder: Path) -> Path:
     return tiles
 
 
-def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[str, float | str]:
+def plain(size: Size, folder: Path, workers: int, device: Device) -> dict[str, float | str]:
     """The usual recipe: DataLoader, float32, Adam, cross-entropy."""
     torch.manual_seed(0)
     files = TileFiles(write_tiles(size, folder))
@@ -228,7 +226,7 @@ def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[
         "width": size.width,
         "levels": size.levels,
     }
-    network = build(architecture).to(device).train()
+    network = build(architecture).to(device.torch_device).train()
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
 
     def endless() -> Iterator[tuple[Tensor, Tensor]]:
@@ -241,7 +239,7 @@ def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[
                 yield batch
 
     def one(batch: tuple[Tensor, Tensor]) -> None:
-        images, truth = (item.to(device) for item in batch)
+        images, truth = (item.to(device.torch_device) for item in batch)
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(network(images), truth)
         loss.backward()

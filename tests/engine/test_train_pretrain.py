@@ -20,6 +20,7 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.dataset.datasets import read_dataset
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.models import build, encoder_modules, load_encoder
 from geoseg_engine.training.data_survey import DataSurvey
 from geoseg_engine.training.initial_weights import with_encoder_size
@@ -107,10 +108,9 @@ def test_a_training_takes_size_and_bands_from_the_encoder(dataset, tmp_path):
 
 
 def test_what_is_left_open_is_chosen_as_the_plan_chooses_it():
-    device = torch.device("cpu")
     open_ = PretrainJob("d", architecture="attention_resunet")
-    plan = make_plan(TrainJob("d"), 64, DataSurvey((512, 512), (1000, 1000)), device)
-    made = pretrain.architecture_for(open_, 3, device)
+    plan = make_plan(TrainJob("d"), 64, DataSurvey((512, 512), (1000, 1000)), CPU)
+    made = pretrain.architecture_for(open_, 3, CPU)
     assert (made["width"], made["levels"]) == (plan.width, plan.levels)
 
 

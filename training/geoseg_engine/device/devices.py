@@ -14,7 +14,7 @@ from torch import Tensor
 from ..contract import Problem
 from . import main_memory
 from .faults import missing_operation, translated
-from .missing_operations import ComputedOnCpu
+from .missing_operations import ComputedOnCpu, on_cpu
 
 Result = TypeVar("Result")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
@@ -39,6 +39,7 @@ class Offer:
         float64: double precision.
         channels_last: whether convolutions may be computed in this layout.
         collectives: backend by which several processes exchange tensors of the device; empty for none.
+        falls_back: whether torch itself may compute a missing operation on the CPU, with a warning.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Offer:
     float64: bool = True
     channels_last: bool = True
     collectives: str = "gloo"
+    falls_back: bool = False
 
 
 KINDS = {
@@ -56,8 +58,10 @@ KINDS = {
     "cuda": Offer("NVIDIA GPU", "cuda", pinned=True, streams=True, graphs=True, collectives="nccl"),
     "rocm": Offer("AMD GPU", "cuda", pinned=True, streams=True, graphs=True, collectives="nccl"),
     # Gradients of batch norm are silently wrong there in channels last (pytorch #175189).
-    "mps": Offer("Apple GPU", "mps", float64=False, channels_last=False, collectives=""),
-    "xpu": Offer("Intel GPU", "xpu", pinned=True, streams=True, float64=False, collectives="cpu:gloo,xpu:xccl"),
+    "mps": Offer("Apple GPU", "mps", float64=False, channels_last=False, collectives="", falls_back=True),
+    "xpu": Offer(
+        "Intel GPU", "xpu", pinned=True, streams=True, float64=False, collectives="cpu:gloo,xpu:xccl", falls_back=True
+    ),
 }  # fmt: skip
 """Kind -> what it has. ROCm is `cuda` in torch, MPS is Apple's, XPU Intel's."""
 
@@ -71,12 +75,14 @@ class Device:
 
     Attributes:
         moved: operations that the device does not have, computed on the CPU so far.
+        log: receives a line for each of them.
     """
 
     def __init__(self, kind: str, torch_device: torch.device) -> None:
         self.kind, self.torch_device = kind, torch_device
         self.offer = KINDS[kind]
         self.moved: list[str] = []
+        self.log: Callable[[str], None] = lambda text: None
 
     def __str__(self) -> str:
         """Name in jobs and results: `cpu`, `cuda:0`, `mps`, `xpu:0`."""
@@ -111,6 +117,11 @@ class Device:
             return Memory(max(total - int(torch.mps.driver_allocated_memory()), 0), total)
         free, total = self._module.mem_get_info(self.torch_device)
         return Memory(int(free), int(total))
+
+    @property
+    def memory_mb(self) -> int:
+        """MiB of a GPU's memory; 0 for the CPU."""
+        return self.memory().total // 2**20 if self.is_gpu else 0
 
     def peak_bytes(self) -> int:
         """Return the largest number of bytes held at once since `reset_peak`; 0 for the CPU.
@@ -178,6 +189,11 @@ class Device:
     def scaler(self, precision: str) -> torch.amp.GradScaler:
         """Return the scaler of gradients, which works in fp16 alone: other precisions need none."""
         return torch.amp.GradScaler(self.torch_device.type, enabled=precision == "fp16")
+
+    def make_current(self) -> None:
+        """Make it the device that torch uses where none is named."""
+        if self.is_gpu:
+            torch.accelerator.set_device_index(self.torch_device)
 
     def make_deterministic(self) -> None:
         """Let convolutions give the same sums in every run."""
@@ -284,13 +300,23 @@ class Device:
                 except (NotImplementedError, RuntimeError) as error:
                     if not missing_operation(error):
                         raise
-            with ComputedOnCpu(self.torch_device, self.note_moved):
+            with ComputedOnCpu(self.on_cpu, self.note_moved):
                 return call()
+
+    def on_cpu(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Compute an operation on the CPU, and return what it gives on this device.
+
+        Args:
+            func: of torch.
+            args, named: its arguments, on this device.
+        """
+        return on_cpu(func, args, named, self.torch_device)
 
     def note_moved(self, name: str) -> None:
         """Note an operation that is computed on the CPU."""
         if name not in self.moved:
             self.moved.append(name)
+            self.log(f"The {self.title} does not have the operation {name}: it is computed on the CPU.")
 
     def problems(self) -> list[Problem]:
         """Return a warning that names the operations computed on the CPU; empty without any."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from ..contract import GeoSegError
 
+DEVICE_LOST = "device_lost"
+"""Code of the error for a device that no longer answers."""
 OUT_OF_MEMORY = (
     "out of memory",  # CUDA, HIP, XPU and MPS, from their allocators and their drivers
     "outofmemory",
@@ -58,6 +60,9 @@ LOST = (
     "excessive gpu errors",
 )
 """Parts of messages, in lower case, that mean that a device no longer answers."""
+NOT_LOST = ("no kernel image",)
+"""Parts of messages of a device that answers, but that this build of torch has no code for."""
+OF_GPU = re.compile(r"\b(cuda|hip|mps|xpu|gpu|cublas|cudnn|level_zero|metal)", re.IGNORECASE)
 MISSING = re.compile(
     r"operator '(?P<operator>[\w:.]+)' is not currently (?:implemented|supported)"
     r"|could not run '(?P<kernel>[\w:.]+)' with arguments from the"
@@ -83,6 +88,8 @@ def is_device_lost(error: BaseException) -> bool:
     if not isinstance(error, RuntimeError) or is_out_of_memory(error):
         return False
     text = str(error).lower()
+    if any(part in text for part in NOT_LOST):
+        return False
     return type(error).__name__ == "AcceleratorError" or any(part in text for part in LOST)
 
 
@@ -94,7 +101,7 @@ def missing_operation(error: BaseException | str) -> str:
     return "an operation" if isinstance(error, NotImplementedError) else ""
 
 
-def lost_error(error: BaseException, device: str = "device") -> GeoSegError:
+def lost_error(error: BaseException, device: str = "GPU") -> GeoSegError:
     """Return the error `device_lost`.
 
     Args:
@@ -102,21 +109,16 @@ def lost_error(error: BaseException, device: str = "device") -> GeoSegError:
         device: its name on screen.
     """
     return GeoSegError(
-        "device_lost",
+        DEVICE_LOST,
         f"The {device} no longer answers: {_first_line(error)}.",
-        "What was finished is kept: run again, a training with Resume. If it happens again, update the driver, "
-        "let the device cool down, or choose the CPU.",
+        "What was finished is kept: run again with Resume, or run the prediction again. If it happens again, update "
+        "the driver of the GPU, or choose the CPU as device.",
     )
 
 
-def memory_error(error: BaseException, on_gpu: bool) -> GeoSegError:
-    """Return the error for memory that has run out: `out_of_gpu_memory` of a GPU, else `out_of_memory`.
-
-    Args:
-        error: of the backend.
-        on_gpu: whether it is the memory of a GPU.
-    """
-    if on_gpu:
+def memory_error(error: BaseException) -> GeoSegError:
+    """Return the error for memory that has run out: `out_of_gpu_memory` of a GPU, else `out_of_memory`."""
+    if type(error).__name__ == "OutOfMemoryError" or OF_GPU.search(str(error)):
         return GeoSegError(
             "out_of_gpu_memory",
             f"The GPU ran out of memory: {_first_line(error)}.",
@@ -127,6 +129,13 @@ def memory_error(error: BaseException, on_gpu: bool) -> GeoSegError:
         "There is not enough memory for this job.",
         "Choose a smaller tile or batch, or close other programs.",
     )
+
+
+def fault_of(error: BaseException) -> GeoSegError | None:
+    """Return what an error of a device means to a user; None where it is no fault of a device or of memory."""
+    if is_out_of_memory(error):
+        return memory_error(error)
+    return lost_error(error) if is_device_lost(error) else None
 
 
 @contextmanager

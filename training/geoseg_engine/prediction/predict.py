@@ -15,6 +15,8 @@ from typing import Any
 from ..channel import Channel
 from ..contract import PredictJob, Recipe, encode, present, shard_of
 from ..contract.checks import area_problems
+from ..device.devices import KINDS
+from ..device.finding import announce, device_warnings, find_device
 from ..modelfile.reading import ModelFile, read_model
 from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
@@ -190,6 +192,7 @@ def predict_parts(
     job, model, shard = task.job, task.model, shard_of(task.job.shard)
     started = time.monotonic()
     with StackReader(task.recipe) as stack:
+        announce(find_device(job.device), lambda text: channel.log(text, "warning"))
         setup, plan = plan_windows(task, stack, plan, channel)
         beside = parts_folder(task.folder / job.output)
         # several machines may share the folder over a network, where packed parts are faster
@@ -206,7 +209,7 @@ def predict_parts(
     return parts, {
         "runtime": setup.runtime.title,
         "precision": setup.runtime.precision,
-        "device": setup.runtime.device,
+        "device": str(setup.runtime.device),
         "agreement": setup.choice.agreement,
         "int8_loss": setup.choice.int8_loss,
         "largest_difference": plan.difference,
@@ -216,7 +219,7 @@ def predict_parts(
         "seconds": round(seconds, 2),
         "resumed_parts": resumed,
         **computed.facts,
-        "warnings": computed.warnings,
+        "warnings": [*computed.warnings, *device_warnings(setup.runtime.device)],
     }
 
 
@@ -245,14 +248,42 @@ def plan_windows(
             precision=wanted.precision, int8_loss=job.int8_loss, variants=variants, check_windows=known is None,
         )  # fmt: skip
 
-    setup = opened(with_plan(job, known))
     if known is not None:
-        return setup, known
+        return opened(on_this_device(with_plan(job, known), known, channel)), known
+    setup = opened(job)
     name, precision, difference = setup.opened.runtime, setup.opened.precision, setup.choice.difference
     unit_px = unit_px_for(setup.core_px, setup.step_px)
-    mine = RunPlan(str(plan), name, precision, setup.core_px, unit_px, difference)
+    kind = setup.runtime.device.kind
+    mine = RunPlan(str(plan), name, precision, setup.core_px, unit_px, difference, kind)
     agreed = agree_on(parts_folder(task.folder / job.output), mine)
-    return (setup, mine) if agreed == mine else (opened(with_plan(job, agreed)), agreed)
+    return (
+        (setup, mine)
+        if agreed == mine
+        else (opened(on_this_device(with_plan(job, agreed), agreed, channel)), agreed)
+    )
+
+
+def on_this_device(job: PredictJob, plan: RunPlan, channel: Channel) -> PredictJob:
+    """Return the job in an arithmetic that its device has; a device that has gone since the first part is said.
+
+    Args:
+        job: the prediction, with runtime and precision of the plan.
+        plan: of an earlier run.
+        channel: gets a warning where the kind of device has changed.
+
+    Raises:
+        GeoSegError: `no_gpu` where the job names a device that is not here.
+    """
+    device = find_device(job.device)
+    if job.runtime == "openvino" or plan.device in ("", device.kind):
+        return job
+    before = KINDS[plan.device].title if plan.device in KINDS else plan.device
+    channel.log(
+        f"The first parts were predicted on another device ({before}); the others are predicted on {device.name}: "
+        "single pixels may get another class.",
+        "warning",
+    )
+    return job if job.precision in (*device.precisions, "int8") else replace(job, precision="float32")
 
 
 def assemble(task: PredictionTask, parts: Parts, facts: dict[str, Any], channel: Channel) -> dict[str, Any]:

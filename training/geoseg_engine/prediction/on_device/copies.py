@@ -140,9 +140,7 @@ class Copies:
         if self._to is not None and self.compute is not None:
             done = self._to.record_event()
             self.compute.wait_event(done)
-            for item in (*raw, *invalid, wanted):
-                if item is not None:
-                    item.record_stream(self.compute)
+            _used_in(self.compute, (*raw, *invalid, wanted))
             if staged.buffer is not None:
                 staged.buffer.used = done
         return Uploaded(window, tuple(raw), tuple(invalid), wanted)
@@ -172,8 +170,7 @@ class Copies:
             ]
         if self._back is not None:
             buffer.used = self._back.record_event()
-            for item in tensors:
-                item.record_stream(self._back)
+            _used_in(self._back, tensors)
         return Coming(held, buffer, self._down)
 
 
@@ -197,6 +194,13 @@ class Coming:
         if self._buffer is not None and self._ring is not None:
             self._ring.give_back(self._buffer)
             self._buffer = None
+
+
+def _used_in(stream: torch.Stream, tensors: Sequence[Tensor | None]) -> None:
+    """Let the device's allocator know that a queue still needs tensors of another."""
+    for item in tensors:
+        if item is not None and item.device.type != "cpu":
+            item.record_stream(stream)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...contract import Recipe
-from ...device.devices import Device, as_device
+from ...device.devices import Device
 from ...modelfile.reading import ModelFile
 from ...raster.grid import Window
 from ...raster.stream import worker_count
@@ -215,7 +215,7 @@ class DevicePath:
         """
         if not isinstance(setup.runtime, TorchRuntime):
             raise TypeError(f"{setup.runtime.title} does not compute on tensors of a device")
-        self.device = as_device(setup.runtime.device)
+        self.device = setup.runtime.device
         self.readers = worker_count() if self.device.is_gpu else 1
         self.depth = min(self.readers, 2)
         self.seconds = Seconds()
@@ -407,5 +407,5 @@ def takes(setup: Setup, layers: Sequence[Layer]) -> bool:
         or runtime.precision == "float64"
     ):
         return False
-    on_gpu = as_device(runtime.device).is_gpu
+    on_gpu = runtime.device.is_gpu
     return (on_gpu or switch == "cpu") and all(layer.key != "disagreement" for layer in layers)

@@ -29,7 +29,6 @@ from ...raster.units import conversion
 from ...stacking.reader import StackReader
 from ..windows import Cut
 
-
 Memory = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 """(shape, type) -> an array whose values do not matter."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...device.devices import as_device
+from ...device.devices import CPU, Device, as_device
 from ...modelfile.calibration import PLAIN, Calibration, Decision
 from ...models import last_layers
 from ...raster.grid import Window
@@ -37,7 +37,7 @@ class TorchRuntime:
     def __init__(
         self,
         network: nn.Module,
-        device: str = "cpu",
+        device: Device | str = CPU,
         precision: str = "float32",
         calibration: Calibration = PLAIN,
     ) -> None:
@@ -45,30 +45,29 @@ class TorchRuntime:
 
         Args:
             network: in evaluation mode.
-            device: `cpu` or `cuda:N`.
+            device: to compute on, or its name.
             precision: `float32`, `bf16`, `fp16` or `float64`.
             calibration: calibration of its model file.
         """
-        self.device, self.precision = device, precision
-        self.title = f"torch {precision} on {device}"
-        self._dtype = DTYPES[precision]
+        self.device, self.precision = as_device(device), precision
+        self.title = f"torch {precision} on {self.device}"
+        self._dtype, place = DTYPES[precision], self.device.torch_device
         # float64 takes the plain layout: it exists for comparison, not for speed
-        self._on = as_device(device)
-        layout = torch.contiguous_format if precision == "float64" else self._on.layout
+        layout = torch.contiguous_format if precision == "float64" else self.device.layout
         fold_batch_norm(network.eval())
         if precision != "float64":
-            network = banded(network, LEVELS if device == "cpu" else 0)
+            network = banded(network, 0 if self.device.is_gpu else LEVELS)
         self._unets = unets(network)
         self.crops = bool(self._unets)
-        self.in_bands = self.crops and device == "cpu"
-        self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
+        self.in_bands = self.crops and not self.device.is_gpu
+        self._network = network.to(place, self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32
-        self._decision = Decision(calibration).to(device=device, dtype=exact)
+        self._decision = Decision(calibration).to(place, exact)
         if self._dtype in (torch.bfloat16, torch.float16):
             last_in_float32(self._network)
         self._decide: Callable[[Tensor], Tensor] = self._decision
-        if device == "cpu":
+        if not self.device.is_gpu:
             make_invariant(self._network)
             self._decide = partial(over_classes, self._decision)
 
@@ -87,9 +86,9 @@ class TorchRuntime:
                 return result
 
         try:
-            return self._on.run(call)
+            return self.device.run(call)
         except MemoryError:
-            self._on.empty_cache()
+            self.device.empty_cache()
             raise
 
     def output(self, image: Tensor, kept: Window | None = None) -> Tensor:
@@ -102,7 +101,7 @@ class TorchRuntime:
         Returns:
             (classes, rows, cols), float32 or float64.
         """
-        image = image.to(self._on.torch_device, self._dtype).contiguous(memory_format=self._layout)
+        image = image.to(self.device.torch_device, self._dtype).contiguous(memory_format=self._layout)
         for unet in self._unets:
             unet.kept = kept
         logits = self._network(image)
