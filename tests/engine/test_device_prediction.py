@@ -79,6 +79,7 @@ def run(place, folder, **changes):
 
 def both(place, tmp_path, monkeypatch, **changes):
     """Results of the ordinary path and of the device path; all files must be the same bytes."""
+    monkeypatch.delenv(SWITCH, raising=False)
     plain = run(place, tmp_path / "plain", **changes)
     monkeypatch.setenv(SWITCH, "cpu")
     device = run(place, tmp_path / "device", **changes)
