@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from geoseg_engine.device import finding, proof
 from geoseg_engine.device.devices import Device, Memory
 
 MEMORY_WORDS = {
@@ -51,6 +51,9 @@ class FakeGpu(Device):
         self.calls = self.emptied = 0
         self._elsewhere = False
         self.random = [torch.tensor([7], dtype=torch.uint8)]
+
+    def __str__(self):
+        return self.kind if self.kind == "mps" else f"{self.offer.module}:0"
 
     @property
     def name(self):
@@ -120,12 +123,8 @@ class Simulated(TorchDispatchMode):
         return result
 
 
-@contextlib.contextmanager
-def only(monkeypatch, *gpus):
-    """These GPUs are the computer's."""
-    from geoseg_engine.device import finding, proof
-
+def found(monkeypatch, *gpus):
+    """Let these GPUs be the computer's; none has been tried yet."""
     monkeypatch.setattr(finding, "gpus", lambda: gpus)
     monkeypatch.setattr(proof, "FAILURES", {})
     monkeypatch.setattr(finding, "FAILURES", proof.FAILURES)
-    yield

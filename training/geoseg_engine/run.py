@@ -33,6 +33,8 @@ LONGEST_PATH = 1000
 """Characters of a path that a message gives in full."""
 SILENT_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
 """Lets operations that Apple's GPUs lack run on the CPU, and names the first alone; `Device.run` names them all."""
+NAMED_FALLBACK = "PYTORCH_DEBUG_XPU_FALLBACK"
+"""Lets PyTorch name every operation that Intel's GPUs lack, which it always computes on the CPU."""
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
@@ -40,6 +42,7 @@ NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEX
 def run_file(job_file: Path, channel: Channel) -> int:
     """Run the job of a job.json in that file's folder. Returns the exit code."""
     os.environ.pop(SILENT_FALLBACK, None)
+    os.environ.setdefault(NAMED_FALLBACK, "1")
     job_file = job_file.resolve()
     folder = job_file.parent
     os.chdir(folder)

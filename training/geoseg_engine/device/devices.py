@@ -39,6 +39,7 @@ class Offer:
         float64: double precision.
         channels_last: whether convolutions may be computed in this layout.
         collectives: backend by which several processes exchange tensors of the device; empty for none.
+        falls_back: whether torch itself may compute a missing operation on the CPU, with a warning.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Offer:
     float64: bool = True
     channels_last: bool = True
     collectives: str = "gloo"
+    falls_back: bool = False
 
 
 KINDS = {
@@ -56,8 +58,10 @@ KINDS = {
     "cuda": Offer("NVIDIA GPU", "cuda", pinned=True, streams=True, graphs=True, collectives="nccl"),
     "rocm": Offer("AMD GPU", "cuda", pinned=True, streams=True, graphs=True, collectives="nccl"),
     # Gradients of batch norm are silently wrong there in channels last (pytorch #175189).
-    "mps": Offer("Apple GPU", "mps", float64=False, channels_last=False, collectives=""),
-    "xpu": Offer("Intel GPU", "xpu", pinned=True, streams=True, float64=False, collectives="cpu:gloo,xpu:xccl"),
+    "mps": Offer("Apple GPU", "mps", float64=False, channels_last=False, collectives="", falls_back=True),
+    "xpu": Offer(
+        "Intel GPU", "xpu", pinned=True, streams=True, float64=False, collectives="cpu:gloo,xpu:xccl", falls_back=True
+    ),
 }  # fmt: skip
 """Kind -> what it has. ROCm is `cuda` in torch, MPS is Apple's, XPU Intel's."""
 
@@ -71,12 +75,14 @@ class Device:
 
     Attributes:
         moved: operations that the device does not have, computed on the CPU so far.
+        log: receives a line for each of them.
     """
 
     def __init__(self, kind: str, torch_device: torch.device) -> None:
         self.kind, self.torch_device = kind, torch_device
         self.offer = KINDS[kind]
         self.moved: list[str] = []
+        self.log: Callable[[str], None] = lambda text: None
 
     def __str__(self) -> str:
         """Name in jobs and results: `cpu`, `cuda:0`, `mps`, `xpu:0`."""
@@ -310,6 +316,7 @@ class Device:
         """Note an operation that is computed on the CPU."""
         if name not in self.moved:
             self.moved.append(name)
+            self.log(f"The {self.title} does not have the operation {name}: it is computed on the CPU.")
 
     def problems(self) -> list[Problem]:
         """Return a warning that names the operations computed on the CPU; empty without any."""

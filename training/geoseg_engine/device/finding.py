@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..contract import GeoSegError, Problem
 from .devices import CPU, Device, gpus
+from .missing_operations import listen
 from .proof import FAILURES, failure_of
 
 NAMES = r"(cpu|mps|(?:cuda|xpu)(?::(\d+))?)"
@@ -31,7 +33,7 @@ def find_device(wanted: str) -> Device:
     if wanted == "cpu":
         return CPU
     kind, number = wanted.partition(":")[0], int(named[2] or 0)
-    found = [gpu for gpu in gpus() if gpu.torch_device.type == kind]
+    found = [gpu for gpu in gpus() if gpu.offer.module == kind]
     if number >= len(found):
         here = ", ".join(f"{gpu} ({gpu.name})" for gpu in gpus())
         raise GeoSegError(
@@ -52,6 +54,20 @@ def device_warnings(device: Device) -> list[Problem]:
         *device.problems(),
         *(failed_proof(gpu) for gpu, failure in FAILURES.items() if failure),
     ]
+
+
+def announce(device: Device, log: Callable[[str], None]) -> None:
+    """Log which GPUs are not used, and from here on every operation that is moved from the device to the CPU.
+
+    Args:
+        device: of the job.
+        log: receives warnings.
+    """
+    device.log = log
+    for problem in device_warnings(device):
+        log(f"{problem.message} {problem.hint}")
+    if device.offer.falls_back:
+        listen(device.note_moved)
 
 
 def failed_proof(gpu: Device) -> Problem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,41 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from .faults import missing_operation
+
+FALLBACK = re.compile(
+    r"operator '(?P<name>[\w:.]+)'? (?:is not currently supported|on the \w+ backend is falling back)",
+    re.IGNORECASE,
+)
+"""What torch warns of where it computes an operation on the CPU by itself."""
+
+
+class Listener:
+    """Shows warnings as before, and notes the operations that torch computes on the CPU by itself.
+
+    Args:
+        shown: what shows warnings.
+        noted: gets the names.
+    """
+
+    def __init__(self, shown: Callable[..., None], noted: Callable[[str], None]) -> None:
+        self.shown, self.noted = shown, noted
+
+    def __call__(self, message: Warning | str, *facts: Any, **named: Any) -> None:
+        found = FALLBACK.search(str(message))
+        if found:
+            self.noted(found["name"])
+        else:
+            self.shown(message, *facts, **named)
+
+
+def listen(noted: Callable[[str], None]) -> None:
+    """Note, from here on, the operations that torch computes on the CPU by itself; the last listener counts.
+
+    Args:
+        noted: gets the names.
+    """
+    before = warnings.showwarning
+    warnings.showwarning = Listener(before.shown if isinstance(before, Listener) else before, noted)
 
 
 class ComputedOnCpu(TorchDispatchMode):

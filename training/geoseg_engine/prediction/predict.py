@@ -16,7 +16,7 @@ from ..channel import Channel
 from ..contract import PredictJob, Recipe, encode, present, shard_of
 from ..contract.checks import area_problems
 from ..device.devices import KINDS
-from ..device.finding import device_warnings, find_device
+from ..device.finding import announce, device_warnings, find_device
 from ..modelfile.reading import ModelFile, read_model
 from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
@@ -192,6 +192,7 @@ def predict_parts(
     job, model, shard = task.job, task.model, shard_of(task.job.shard)
     started = time.monotonic()
     with StackReader(task.recipe) as stack:
+        announce(find_device(job.device), lambda text: channel.log(text, "warning"))
         setup, plan = plan_windows(task, stack, plan, channel)
         beside = parts_folder(task.folder / job.output)
         parts = Parts(beside, task.recipe.grid, task.window, plan, task.layers, len(model.recipe.bands))

@@ -71,8 +71,12 @@ class BatchSource:
         images, labels = (item.to(self.device.torch_device, non_blocking=True) for item in crops)
         if not self.plan.augment:
             return images, labels
-        random = self.sampler.random(number, 2 + self.group.rank)
-        return augment(images, labels, self.plan.crop_px, self.directions, random, self.plan.augment)
+
+        def augmented() -> Batch:
+            random = self.sampler.random(number, 2 + self.group.rank)
+            return augment(images, labels, self.plan.crop_px, self.directions, random, self.plan.augment)
+
+        return self.device.run(augmented)
 
     @cached_property
     def directions(self) -> DirectionalBands:

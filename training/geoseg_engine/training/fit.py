@@ -26,7 +26,7 @@ from ..contract import (
 from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..device.devices import Device
-from ..device.finding import device_warnings, find_device
+from ..device.finding import announce, device_warnings, find_device
 from ..modelfile.reading import ModelFile
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
@@ -225,7 +225,7 @@ def report_files(
 
 
 def report_device(device: Device, channel: Channel) -> None:
-    """Send the event `hello` with the device that the job runs on.
+    """Send the event `hello` with the device that the job runs on, and log what is wrong with it.
 
     Args:
         device: GPU or CPU.
@@ -239,6 +239,7 @@ def report_device(device: Device, channel: Channel) -> None:
         device=device.name,
         device_memory_mb=device.memory_mb,
     )
+    announce(device, lambda text: channel.log(text, "warning"))
 
 
 def plan_summary(

@@ -134,7 +134,8 @@ def validate(
     for core, logits in predict_cores(network, scene, device, precision, channel, group.share, crop_px):
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
-        cost = loss(logits, sent(truth, device.torch_device)[None])
+        there = sent(truth, device.torch_device)[None]
+        cost = device.run(lambda: loss(logits, there))  # noqa: B023
         mapped = logits[0].argmax(dim=0).to(torch.uint8)
         waiting.append((core, truth, sent_back(cost, device), sent_back(mapped, device)))
         if len(waiting) > 1:  # the device has the next part before this one is counted
