@@ -203,6 +203,20 @@ def test_a_loss_that_is_no_number_is_named_by_its_step_also_when_it_is_read_late
         trainer.check_losses([*[1.0] * 12, math.nan, *[1.0] * 7], behind=20)
 
 
+def test_crops_of_an_image_that_does_not_fit_are_read_ahead_into_pinned_memory():
+    scene, gpu, pinned = made_scene(), FakeGpu(), []
+    gpu.memory = lambda: type(CPU.memory())(1000, 1 << 40)
+    gpu.pinned = lambda tensor: pinned.append(tensor) or tensor
+    assert scene_on_device(scene, gpu) is scene
+    reference, tried = source_on(scene, CPU, ("flip", "scale")), source_on(scene, gpu, ("flip", "scale"))
+    tried = dataclasses.replace(tried, plan=reference.plan)
+    made = batches(tried, range(3), lambda: 6)
+    for number, (images, labels) in enumerate(made):
+        expected = reference.batch(number, 6)
+        assert torch.equal(images, expected[0]) and torch.equal(labels, expected[1])
+    assert len(pinned) == 6
+
+
 def weights_after(folder, dataset, gpu, monkeypatch, **changes):
     """Weights of a training on a fake GPU, or on the CPU without one."""
     folder.mkdir(exist_ok=True)
