@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +19,10 @@ from .missing_operations import ComputedOnCpu, on_cpu
 
 Result = TypeVar("Result")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
+
+
+BF16_CAPABILITY = (8, 0)
+"""Oldest compute capability of NVIDIA (Ampere) that computes in bf16 itself."""
 
 
 class Memory(NamedTuple):
@@ -115,7 +120,15 @@ class Device:
         if self.kind == "mps":
             total = int(torch.mps.recommended_max_memory())
             return Memory(max(total - int(torch.mps.driver_allocated_memory()), 0), total)
-        free, total = self._module.mem_get_info(self.torch_device)
+        try:
+            free, total = self._module.mem_get_info(self.torch_device)
+        except RuntimeError:
+            if self.kind != "xpu":
+                raise
+            # Graphics inside a processor do not tell it (pytorch #194576), and share the main memory.
+            total = self._module.get_device_properties(self.torch_device).total_memory
+            held = self._module.memory_reserved(self.torch_device)
+            free = min(max(total - held, 0), main_memory.available_bytes())
         return Memory(int(free), int(total))
 
     @property
@@ -158,10 +171,15 @@ class Device:
         """Names of `bf16`, `fp16` and `float32` that the device computes in, in the order to try them."""
         if self.kind == "cpu":
             return ("bf16", "float32") if cpu_has_bf16() else ("float32",)
-        if self.kind in ("cuda", "rocm"):
-            has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:  # of MPS since macOS 14, the oldest that we run on
-            has_bf16 = self.kind == "mps" or torch.xpu.is_bf16_supported(including_emulation=False)
+        if self.kind == "cuda":
+            has_bf16 = self._module.get_device_capability(self.torch_device) >= BF16_CAPABILITY
+        elif self.kind == "rocm":
+            has_bf16 = bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        elif self.kind == "xpu":
+            facts = self._module.get_device_properties(self.torch_device)
+            has_bf16 = bool(getattr(facts, "has_bfloat16_conversions", False))
+        else:  # MPS has it since macOS 14, the oldest that we run on
+            has_bf16 = True
         return ("bf16", "fp16", "float32") if has_bf16 else ("fp16", "float32")
 
     @property
@@ -387,5 +405,10 @@ def cpu_has_bf16() -> bool:
 
 
 def _apple_chip() -> str:
-    """Name of the chip; torch does not know it."""
-    return "Apple GPU"
+    """Name of the chip, e.g. `Apple M2`, which torch does not know: asked of the system."""
+    text, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
+    try:
+        ctypes.CDLL(None).sysctlbyname(b"machdep.cpu.brand_string", text, ctypes.byref(size), None, 0)
+    except (OSError, AttributeError, TypeError):
+        return KINDS["mps"].title
+    return text.value.decode("utf-8", "replace") or KINDS["mps"].title

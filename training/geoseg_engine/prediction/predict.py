@@ -28,7 +28,7 @@ from ..stacking.recipes import absolute
 from .computing import compute_parts
 from .inference import Setup, Variants, set_up, windows_warning
 from .matching import Match, match_extent, prediction_sentence
-from .parts import Parts, held_bytes, parts_folder, prepare_parts, remove_parts
+from .parts import Parts, held_bytes, parts_folder, prepare_parts, remove_parts, room_for_plain
 from .result_files import files_bytes, scratch_bytes, write_files
 from .result_layers import CLASSES, OUT_OF_RANGE, band_count, layers_of
 from .run_plan import RunPlan, agree_on, needed_units, plan_key, unit_px_for, units, with_plan
@@ -195,7 +195,10 @@ def predict_parts(
         announce(find_device(job.device), lambda text: channel.log(text, "warning"))
         setup, plan = plan_windows(task, stack, plan, channel)
         beside = parts_folder(task.folder / job.output)
-        parts = Parts(beside, task.recipe.grid, task.window, plan, task.layers, len(model.recipe.bands))
+        # several machines may share the folder over a network, where packed parts are faster
+        packed = shard is not None or not room_for_plain(beside, task.window, task.layers)
+        bands = len(model.recipe.bands)
+        parts = Parts(beside, task.recipe.grid, task.window, plan, task.layers, bands, packed)
         mine = parts.needed if shard is None else parts.needed[shard[0] - 1 :: shard[1]]
         todo = sorted(set(mine) - parts.present())
         resumed = len(mine) - len(todo)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...modelfile.calibration import Calibration
 from ...raster.writer import STEPS_OF_ONE
 from ..result_layers import CLASSES, MISSING, OUT_OF_RANGE, Layer, band_count
-from .scores import STRIP_PX, Scores
+from .scores import Scores, strips
 
 UNKNOWN = MISSING - (1 << 16)
 """MISSING as a signed number of 16 bits."""
@@ -38,10 +38,8 @@ def codes_of(
     """
     _, height, width = output.shape
     codes = torch.empty((band_count(layers), height, width), dtype=torch.int16, device=output.device)
-    step = STRIP_PX if in_strips else height
     weights = list(calibration.weights) if calibration.weights_classes else []
-    for top in range(0, height, step):
-        rows = slice(top, top + step)
+    for rows in strips(height, width, not in_strips):
         over = None if scores.out_of_range_px is None else scores.out_of_range_px[rows]
         _fill(codes[:, rows], output[:, rows], layers, weights, over)
         if scores.valid is not None:

@@ -5,7 +5,8 @@ Where the device has neither, as a CPU, arrays are lent as they are and everythi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...device.devices import Device
-from .raw_bands import RawWindow
+from .raw_bands import Memory, RawWindow
 from .scores import Uploaded
 
 ALIGNED_BYTES = 64
@@ -23,10 +24,10 @@ ALIGNED_BYTES = 64
 
 
 class Buffer:
-    """Memory that copies to or from the device use, and the mark that the last of them is done."""
+    """Memory that arrays lie in, or that copies to or from the device use, and the mark that the last is done."""
 
     def __init__(self, device: Device) -> None:
-        """Begin empty; it grows to what is needed."""
+        """Begin empty; it grows to what was needed before."""
         self._device = device
         self._memory = torch.empty(0, dtype=torch.uint8)
         self._place = 0
@@ -36,19 +37,24 @@ class Buffer:
         """Wait until the last copies are done, and begin anew."""
         if self.used is not None:
             self.used.synchronize()
-        self.used, self._place = None, 0
+        self.used = None
+        if self._place > len(self._memory):
+            self._memory = self._device.pinned(torch.empty(self._place, dtype=torch.uint8))
+        self._place = 0
 
-    def reserve(self, bytes_: int) -> None:
-        """Have room for so many bytes from the beginning."""
-        if len(self._memory) < bytes_:
-            self._memory = self._device.pinned(torch.empty(bytes_, dtype=torch.uint8))
+    def piece(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Return the next piece of the memory; a tensor of its own where no room is left, until the next `reset`."""
+        size = math.prod(shape) * dtype.itemsize
+        first, self._place = self._place, self._place + -(-size // ALIGNED_BYTES) * ALIGNED_BYTES
+        if self._place > len(self._memory):
+            return torch.empty(tuple(shape), dtype=dtype)
+        return self._memory[first : first + size].view(dtype).view(tuple(shape))
 
-    def array(self, like: Tensor) -> Tensor:
-        """Return the next piece of the buffer with the type and shape of a tensor."""
-        size = like.numel() * like.element_size()
-        found = self._memory[self._place : self._place + size].view(like.dtype).view(like.shape)
-        self._place += _room([like])
-        return found
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return the next piece of the memory as an array."""
+        held = np.dtype(np.int16) if dtype == np.uint16 else dtype
+        found: NDArray[Any] = self.piece(shape, torch.from_numpy(np.empty(0, held)).dtype).numpy()
+        return found.view(dtype)
 
 
 class Ring:
@@ -72,17 +78,12 @@ class Ring:
 
 
 class Staged:
-    """A window in pinned memory, on its way to the device."""
+    """A window of the host, on its way to the device."""
 
-    def __init__(
-        self,
-        window: RawWindow,
-        tensors: Sequence[Tensor | None],
-        wanted: Tensor | None,
-        buffer: Buffer | None,
-    ) -> None:
-        """Hold raw numbers and masks by turns, and the buffer that they lie in."""
-        self.window, self.tensors, self.wanted, self.buffer = window, tuple(tensors), wanted, buffer
+    def __init__(self, window: RawWindow, buffer: Buffer) -> None:
+        """Hold a window whose numbers lie in a buffer."""
+        self.window = window
+        self.buffer: Buffer | None = buffer
 
 
 class Copies:
@@ -96,25 +97,24 @@ class Copies:
             ahead: windows that may be on their way in either direction.
         """
         self._device = device
-        self.pinned = device.offer.pinned
         self._up, self._down = Ring(device, ahead), Ring(device, ahead)
         self._to, self._back = device.new_stream(), device.new_stream()
         self.compute = device.new_stream()
         """Queue that everything is computed in; None is the device's own."""
         device.synchronise()  # what was put on the device before is there
 
-    def staged(self, window: RawWindow) -> Staged:
-        """Put a window into pinned memory, in the thread that has read it; without such memory it stays where it is."""
-        pairs = [(_tensor(part.raw), _optional(part.invalid)) for part in window.parts]
-        tensors = [item for pair in pairs for item in pair]
-        wanted = _optional(window.wanted)
-        if not self.pinned:
-            return Staged(window, tensors, wanted, None)
+    def staged(self, read: Callable[[Memory], RawWindow]) -> Staged:
+        """Read a window into memory that is copied to the device without waiting, where there is such.
+
+        Args:
+            read: reads it with the memory that it is given.
+        """
         buffer = self._up.take()
-        held = [item for item in (*tensors, wanted) if item is not None]
-        buffer.reserve(_room(held))
-        moved = [None if item is None else buffer.array(item).copy_(item) for item in (*tensors, wanted)]
-        return Staged(window, moved[:-1], moved[-1], buffer)
+        try:
+            return Staged(read(buffer.array), buffer)
+        except BaseException:
+            self._up.give_back(buffer)
+            raise
 
     def drop(self, staged: Staged) -> None:
         """Let others use the memory of a window."""
@@ -123,24 +123,27 @@ class Copies:
             staged.buffer = None
 
     def uploaded(self, staged: Staged) -> Uploaded:
-        """Begin the copies of a window to the device; what is computed from here on waits for them."""
+        """Begin the copies of a window to the device; what is computed from here on waits for them.
+
+        On a CPU nothing is copied: the numbers are valid until `drop`.
+        """
         at, wait = self._device.torch_device, self._to is not None
-        try:
-            with self._device.on(self._to):
-                moved = [None if item is None else item.to(at, non_blocking=wait) for item in staged.tensors]
-                wanted = None if staged.wanted is None else staged.wanted.to(at, non_blocking=wait)
-            if self._to is not None and self.compute is not None:
-                done = self._to.record_event()
-                self.compute.wait_event(done)
-                for item in (*moved, wanted):
-                    if item is not None:
-                        item.record_stream(self.compute)
-                if staged.buffer is not None:
-                    staged.buffer.used = done
-        finally:
-            self.drop(staged)
-        raw = [item for item in moved[::2] if item is not None]
-        return Uploaded(staged.window, tuple(raw), tuple(moved[1::2]), wanted)
+        window = staged.window
+
+        def moved(array: NDArray[Any] | None) -> Tensor | None:
+            return None if array is None else _tensor(array).to(at, non_blocking=wait)
+
+        with self._device.on(self._to):
+            raw = [_tensor(part.raw).to(at, non_blocking=wait) for part in window.parts]
+            invalid = [moved(part.invalid) for part in window.parts]
+            wanted = moved(window.wanted)
+        if self._to is not None and self.compute is not None:
+            done = self._to.record_event()
+            self.compute.wait_event(done)
+            _used_in(self.compute, (*raw, *invalid, wanted))
+            if staged.buffer is not None:
+                staged.buffer.used = done
+        return Uploaded(window, tuple(raw), tuple(invalid), wanted)
 
     def begun(self, tensors: Sequence[Tensor]) -> Coming:
         """Begin the copies of results to the host.
@@ -148,8 +151,8 @@ class Copies:
         Args:
             tensors: on the device.
         """
-        if not self.pinned:
-            return Coming([item.cpu() for item in tensors])
+        if not self._device.is_gpu:
+            return Coming(tensors)
         buffer = self._down.take()
         try:
             return self._copied_back(tensors, buffer)
@@ -158,15 +161,16 @@ class Copies:
             raise
 
     def _copied_back(self, tensors: Sequence[Tensor], buffer: Buffer) -> Coming:
-        buffer.reserve(_room(tensors))
         if self._back is not None and self.compute is not None:
             self._back.wait_event(self.compute.record_event())
         with self._device.on(self._back):
-            held = [buffer.array(item).copy_(item, non_blocking=self._back is not None) for item in tensors]
+            held = [
+                buffer.piece(item.shape, item.dtype).copy_(item, non_blocking=self._back is not None)
+                for item in tensors
+            ]
         if self._back is not None:
             buffer.used = self._back.record_event()
-            for item in tensors:
-                item.record_stream(self._back)
+            _used_in(self._back, tensors)
         return Coming(held, buffer, self._down)
 
 
@@ -192,15 +196,13 @@ class Coming:
             self._buffer = None
 
 
-def _room(tensors: Sequence[Tensor]) -> int:
-    """Bytes that tensors take in a buffer."""
-    return sum(-(-item.numel() * item.element_size() // ALIGNED_BYTES) * ALIGNED_BYTES for item in tensors)
+def _used_in(stream: torch.Stream, tensors: Sequence[Tensor | None]) -> None:
+    """Let the device's allocator know that a queue still needs tensors of another."""
+    for item in tensors:
+        if item is not None and item.device.type != "cpu":
+            item.record_stream(stream)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
     held = array.view(np.int16) if array.dtype == np.uint16 else array
     return torch.from_numpy(np.ascontiguousarray(held))
-
-
-def _optional(array: NDArray[Any] | None) -> Tensor | None:
-    return None if array is None else torch.from_numpy(np.ascontiguousarray(array))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...contract import Recipe
-from ...device.devices import Device, as_device
+from ...device.devices import Device
 from ...modelfile.reading import ModelFile
 from ...raster.grid import Window
 from ...raster.stream import worker_count
@@ -34,7 +34,7 @@ from ..runtimes.torch_runtime import TorchRuntime
 from ..windows import Cut, halves
 from .codes import codes_of
 from .copies import Coming, Copies, Staged
-from .raw_bands import RawReader, RawWindow
+from .raw_bands import Memory, RawReader, RawWindow
 from .scores import ScoreMaker, Scores
 
 SWITCH = "GEOSEG_DEVICE_PATH"
@@ -176,11 +176,11 @@ class Readers:
             raise
         self.layers, self.derived = reader.layers, reader.derived
 
-    def read(self, cut: Cut, known_px: int, wanted: NDArray[np.bool_] | None) -> RawWindow:
+    def read(self, cut: Cut, known_px: int, wanted: NDArray[np.bool_] | None, memory: Memory) -> RawWindow:
         """See `RawReader.read`."""
         reader = self._free.get()
         try:
-            return reader.read(cut, known_px, wanted)
+            return reader.read(cut, known_px, wanted, memory)
         finally:
             self._free.put(reader)
 
@@ -215,7 +215,7 @@ class DevicePath:
         """
         if not isinstance(setup.runtime, TorchRuntime):
             raise TypeError(f"{setup.runtime.title} does not compute on tensors of a device")
-        self.device = as_device(setup.runtime.device)
+        self.device = setup.runtime.device
         self.readers = worker_count() if self.device.is_gpu else 1
         self.depth = min(self.readers, 2)
         self.seconds = Seconds()
@@ -237,30 +237,34 @@ class DevicePath:
     ) -> None:
         self._files.close()
 
-    def read(self, step: Step) -> tuple[Step, Staged]:
-        """Decode a window into memory that is copied to the device without waiting."""
-        window = self._files.read(step.cut, step.known_px, self._wanted(step.cut))
-        staged = self._copies.staged(window)
-        self.seconds.add("read_s", window.read_s)
-        self.seconds.add("derived_s", window.derived_s)
-        return step, staged
+    def read(self, step: Step) -> tuple[Step, Staged | Ready | None]:
+        """Decode a window into memory that is copied to the device without waiting.
 
-    def compute(self, item: tuple[Step, Staged]) -> Pending:
+        A CPU makes the z-scores here too, beside the network; a window for which memory is short is left as it is.
+        """
+        staged = self._staged(step.cut, step.known_px, self._wanted(step.cut))
+        if self.device.is_gpu:
+            return step, staged
+        try:
+            return step, self._ready(step.cut, staged, step.keep_px)
+        except MemoryError:
+            return step, None
+
+    def compute(self, item: tuple[Step, Staged | Ready | None]) -> Pending:
         """Start the computation of a window.
 
         Raises:
             GeoSegError: `out_of_memory`, `device_lost`.
         """
-        step, staged = item
-        started = time.thread_time()
+        step, found = item
         try:
-            try:
-                return self._begun(step.cut, staged, step.keep_px)
-            except MemoryError:
-                self._maker.forget()
-            return self._halved(step.cut)  # outside, so that what did not fit is free
-        finally:
-            self.seconds.add("compute_s", time.thread_time() - started)
+            if isinstance(found, Staged):
+                found = self._ready(step.cut, found, step.keep_px)
+            if found is not None:
+                return self._begun(step.cut, found)
+        except MemoryError:
+            pass  # what did not fit is free when the halves begin
+        return self._halved(step.cut)
 
     def piece(self, cut: Cut) -> Piece:
         """Return the result of one window, read and computed here."""
@@ -285,20 +289,44 @@ class DevicePath:
     def _wanted(self, cut: Cut) -> NDArray[np.bool_] | None:
         return None if self._area is None else self._area.mask(cut.core)
 
-    def _begun(self, cut: Cut, staged: Staged, keep_px: int) -> Pending:
-        """Send a window and compute it; a MemoryError where it does not fit."""
+    def _ready(self, cut: Cut, staged: Staged, keep_px: int) -> Ready:
+        """Z-scores of a window on the device; a MemoryError where they do not fit."""
         if not self._maker.knows(staged.window):
+            wanted = staged.window.wanted
             self._copies.drop(staged)
-            staged = self._copies.staged(self._files.read(cut, 0, staged.window.wanted))
+            staged = self._staged(cut, 0, wanted)
+        started = time.thread_time()
+        try:
+            with torch.inference_mode(), self.device.on(self._copies.compute):
+                with self.device.faults():
+                    uploaded = self._copies.uploaded(staged)
+                return Ready(self.device.run(lambda: self._maker.made(uploaded, keep_px)))
+        except MemoryError:
+            self._maker.forget()
+            raise
+        finally:
+            self._copies.drop(staged)
+            self.seconds.add("compute_s", time.thread_time() - started)
+
+    def _staged(self, cut: Cut, known_px: int, wanted: NDArray[np.bool_] | None) -> Staged:
+        """Read a window without its first columns."""
+        staged = self._copies.staged(lambda memory: self._files.read(cut, known_px, wanted, memory))
+        self.seconds.add("read_s", staged.window.read_s)
+        self.seconds.add("derived_s", staged.window.derived_s)
+        return staged
+
+    def _begun(self, cut: Cut, ready: Ready) -> Pending:
+        """Start the network and the copy of its codes; a MemoryError where the window does not fit."""
+        scores = ready.scores
+        if scores is None:
+            return Pending(cut.core)
+        started = time.thread_time()
         with torch.inference_mode(), self.device.on(self._copies.compute):
-            with self.device.faults():
-                uploaded = self._copies.uploaded(staged)
-            scores = self.device.run(lambda: self._maker.made(uploaded, keep_px))
-            if scores is None:
-                return Pending(cut.core)
             codes = self.device.run(lambda: self._codes(scores, cut))
             with self.device.faults():
-                return Pending(cut.core, self._copies.begun([codes, scores.counts]))
+                coming = self._copies.begun([codes, scores.counts])
+        self.seconds.add("compute_s", time.thread_time() - started)
+        return Pending(cut.core, coming)
 
     def _codes(self, scores: Scores, cut: Cut) -> Tensor:
         output = self._network(scores.image, cut.kept)
@@ -318,9 +346,9 @@ class DevicePath:
         codes = np.full((band_count(self._layers), cut.core.height, cut.core.width), MISSING, np.uint16)
         counts = np.zeros(self._bands + 1, np.int64)
         for part in parts:
-            staged = self._copies.staged(self._files.read(part, 0, self._wanted(part)))
             try:
-                pending = self._begun(part, staged, 0)
+                staged = self._staged(part, 0, self._wanted(part))
+                pending = self._begun(part, self._ready(part, staged, 0))
             except MemoryError:
                 pending = self._halved(part)
             with self.device.faults():
@@ -330,6 +358,13 @@ class DevicePath:
             counts += [*piece.out_of_range, piece.valid_px]
             pending.release()
         return Pending(cut.core, Coming([torch.from_numpy(codes.view(np.int16)), torch.from_numpy(counts)]))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Z-scores of a window on the device; None where no pixel of its core has a value."""
+
+    scores: Scores | None
 
 
 class Pending:
@@ -372,5 +407,5 @@ def takes(setup: Setup, layers: Sequence[Layer]) -> bool:
         or runtime.precision == "float64"
     ):
         return False
-    on_gpu = as_device(runtime.device).is_gpu
+    on_gpu = runtime.device.is_gpu
     return (on_gpu or switch == "cpu") and all(layer.key != "disagreement" for layer in layers)

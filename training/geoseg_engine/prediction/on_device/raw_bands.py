@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +28,9 @@ from ...raster.sources import open_source, source_grid
 from ...raster.units import conversion
 from ...stacking.reader import StackReader
 from ..windows import Cut
+
+Memory = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
+"""(shape, type) -> an array whose values do not matter."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,20 @@ class RawReader:
         """Close every file."""
         self._exit.close()
 
-    def read(self, cut: Cut, known_px: int = 0, wanted: NDArray[np.bool_] | None = None) -> RawWindow:
+    def read(
+        self,
+        cut: Cut,
+        known_px: int = 0,
+        wanted: NDArray[np.bool_] | None = None,
+        memory: Memory = np.empty,
+    ) -> RawWindow:
         """Read a window without its first columns.
 
         Args:
             cut: the window.
             known_px: columns that need not be read.
             wanted: see `RawWindow`; nothing is read where it is False everywhere.
+            memory: gives the arrays that raw numbers are read into.
 
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.
@@ -147,7 +157,7 @@ class RawReader:
         window = cut.read
         new = Window(window.row, window.col + known_px, window.height, window.width - known_px)
         inside = new.clipped(self.grid.height, self.grid.width)
-        parts = [file.read(inside, window) for file in self._files]
+        parts = [file.read(inside, window, memory) for file in self._files]
         derived_s = 0.0
         if self._made is not None:
             before = time.thread_time()
@@ -214,7 +224,7 @@ class _File:
         nodata = (None,) * len(places) if self.masked else tuple(numbers)
         return RawLayer(places, kind, scale, offset, nodata)
 
-    def read(self, inside: Window, window: Window) -> RawPart:
+    def read(self, inside: Window, window: Window, memory: Memory) -> RawPart:
         """Numbers of a window inside the grid, as a part of `window`."""
         own = inside.moved(*self.shift).clipped(self.dataset.height, self.dataset.width)
         place = own.moved(-self.shift[0] - window.row, -self.shift[1] - window.col)
@@ -223,7 +233,9 @@ class _File:
             kind = np.dtype(self.dataset.dtypes[indexes[0] - 1])
             return RawPart(np.empty((len(indexes), 0, 0), kind), Window(0, 0, 0, 0))
         with reading(self.source, own):
-            raw = self.dataset.read(indexes, window=own.rasterio)
+            kind = np.dtype(self.dataset.dtypes[indexes[0] - 1])
+            held = memory((len(indexes), own.height, own.width), kind)
+            raw = self.dataset.read(indexes, window=own.rasterio, out=held)
             if not self.masked:
                 return RawPart(raw, place)
             return RawPart(raw, place, invalid_pixels(self.source, self.dataset, indexes, own, raw))

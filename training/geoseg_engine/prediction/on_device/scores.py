@@ -20,8 +20,8 @@ from ...modelfile.stats import Statistics
 from ...raster.grid import Window
 from .raw_bands import RawLayer, RawWindow
 
-STRIP_PX = 64
-"""Rows at once on a CPU."""
+STRIP_ELEMENTS = 32_767
+"""Pixels of a band at once on a CPU: they stay in its cache, and torch computes them in the thread that asks."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,14 @@ class ScoreMaker:
         self._layers, self._device, self._counts_px = tuple(layers), device, count_out_of_range
         self._bands = len(statistics.mean)
 
-        def numbers(column: Sequence[float]) -> list[Tensor]:
-            whole = np.asarray(column, np.float32)
-            return list(torch.from_numpy(whole).to(device.torch_device).unbind())
+        def numbers(column: Sequence[float]) -> list[float]:
+            return [float(value) for value in np.asarray(column, np.float32)]
 
-        self._mean, self._std, self._low, self._high = (
-            numbers(column) for column in (statistics.mean, statistics.std, statistics.low, statistics.high)
+        self._low, self._high = numbers(statistics.low), numbers(statistics.high)
+        # as tensors: a GPU multiplies by the inverse of a number instead of dividing by it
+        self._mean, self._std = (
+            torch.tensor(numbers(column), dtype=torch.float32, device=device.torch_device).unbind()
+            for column in (statistics.mean, statistics.std)
         )
         self._last: tuple[Window, tuple[_Placed, ...]] | None = None
 
@@ -182,9 +184,8 @@ class ScoreMaker:
         return Scores(image, valid, counts, over)
 
     def _strips(self, whole: Window) -> Iterator[Window]:
-        step = whole.height if self._device.is_gpu else STRIP_PX
-        for top in range(0, whole.height, step):
-            yield Window(top, 0, min(step, whole.height - top), whole.width)
+        for rows in strips(whole.height, whole.width, self._device.is_gpu):
+            yield Window(rows.start, 0, rows.stop - rows.start, whole.width)
 
     def _values(self, placed: tuple[_Placed, ...], strip: Window) -> tuple[list[Tensor], list[Tensor | None]]:
         """Of each band, in the order of the model: values (rows, cols) of a strip, and where there is none."""
@@ -239,6 +240,18 @@ class ScoreMaker:
             torch.div(clipped.sub_(self._mean[place]), self._std[place], out=target)
             if gone is not None:
                 target.masked_fill_(gone, 0.0)
+
+
+def strips(height: int, width: int, whole: bool) -> Iterator[slice]:
+    """Yield the rows to compute at once.
+
+    Args:
+        height, width: of all.
+        whole: whether that is all of them.
+    """
+    step = height if whole else max(STRIP_ELEMENTS // max(width, 1), 1)
+    for top in range(0, height, max(step, 1)):
+        yield slice(top, min(top + step, height))
 
 
 def _joined(first: Tensor, at: Window, second: Tensor, then: Window) -> tuple[Tensor, Window]:

@@ -26,6 +26,7 @@ from ...modelfile.reading import (
     onnx_only,
     read_model,
 )
+from ...models import needs_float64
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
@@ -111,12 +112,13 @@ def choose_runtime(
     if onnx_only(model):
         return [_graph_only(model, sample, job_px, wanted, precision, log)]
     found = CPU if wanted == "openvino" and device == "auto" else find_device(device)
+    network = load_network(model.path)
+    found = able_to_compute(network, found, log)
     path, loss = model.path, None
     if precision == "int8":
         made = quantized(model, int8_loss, log)
         path, precision, loss = (made[0], "int8", made[1]) if made else (path, "auto", None)
     ways = candidates(found, wanted, precision)
-    network = load_network(model.path)
     largest = largest_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32", model.calibration)
     bytes_px = scratch_factor(plain) * largest
@@ -128,6 +130,20 @@ def choose_runtime(
     for runtime in _opened(ways[len(tried) :], path, found, wanted, log):
         tried.append(_compared(runtime, sample, reference, largest, log))
     return [replace(choice, int8_loss=loss) for choice in rank(tried, worth)]
+
+
+def able_to_compute(network: nn.Module, device: Device, log: Callable[[str], None]) -> Device:
+    """Return the device, or the CPU for a network in double precision that the device does not have.
+
+    Args:
+        network: of the model.
+        device: of the job.
+        log: receives a line where it is the CPU.
+    """
+    if device.has_float64 or not needs_float64(network):
+        return device
+    log(f"This model needs double precision, which the {device.title} does not have: the CPU computes it.")
+    return CPU
 
 
 def _opened(
