@@ -282,8 +282,8 @@ def tried(monkeypatch, gpu, compiled, plain_s=0.05, training_s=3600.0):
 
 def test_a_compiled_network_is_used_where_it_pays_within_a_minute(monkeypatch):
     gpu = FakeGpu()
-    assert compilation.judged(abs, 20, 0.05, 0.1).network is abs
-    assert compilation.judged(abs, 40, 0.05, 0.1).network is None
+    assert compilation.evaluated(abs, 20, 0.05, 0.1).network is abs
+    assert compilation.evaluated(abs, 40, 0.05, 0.1).network is None
     used = tried(monkeypatch, gpu, lambda network: network, plain_s=1000.0)
     assert used.network is not None and "is compiled" in used.reason
     slow = tried(monkeypatch, gpu, lambda network: network, plain_s=0.0)
@@ -324,7 +324,7 @@ def test_a_compiled_run_is_compiled_again_when_it_resumes(tmp_path, monkeypatch)
     monkeypatch.setattr(compilation, "SHORTEST_S", 0.0)
     monkeypatch.setattr(
         compilation,
-        "judged",
+        "evaluated",
         lambda network, *seconds: compilation.CompilerTrial(network, 0.1, "the network is compiled"),
     )
     monkeypatch.setattr(fit, "find_device", lambda wanted: FakeGpu())
