@@ -310,13 +310,24 @@ def test_nothing_is_compiled_on_a_cpu_for_short_trainings_and_without_triton(mon
     assert "Triton" in compilation.missing_for(FakeGpu("cuda"))
 
 
+class Compiled(torch.nn.Module):
+    """What torch.compile returns: around the network, without a length, so that it is neither true nor false."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.forward = network.forward
+
+    def __len__(self):
+        raise TypeError
+
+
 def test_a_compiled_run_is_compiled_again_when_it_resumes(tmp_path, monkeypatch):
     dataset = write_dataset(tmp_path / "data")
     made = []
 
     def compiled(network):
-        made.append(network)
-        return network
+        made.append(Compiled(network))
+        return made[-1]
 
     for module in (compilation, preparing):
         monkeypatch.setattr(module, "missing_for", lambda device: "")
