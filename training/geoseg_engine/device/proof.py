@@ -34,6 +34,8 @@ PROVIDERS = {
 """Kind of device -> the provider of ONNX Runtime for it."""
 SLOW_TO_OPEN = ("TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 """They build engines for seconds, and show nothing that CUDA does not."""
+REMOTE = "AzureExecutionProvider"
+"""In every package for CPU: it sends models to a server, and runs nothing here."""
 
 
 FAILURES: dict[Device, str] = {}
@@ -226,11 +228,20 @@ def onnx_session(provider: str) -> str:
         if provider not in session.get_providers():
             return "it was passed over"
         found = torch.from_numpy(np.asarray(session.run(None, {"x": images})[0]))
-    except (RuntimeError, ValueError) as error:
+    except session_errors() as error:
         return str(error).strip().splitlines()[0][:LONGEST_REASON]
     with torch.no_grad():
         reference = layer.double()(torch.from_numpy(images).double())
     return reason_of(lambda: compare("a convolution", found, reference))
+
+
+def session_errors() -> tuple[type[Exception], ...]:
+    """Return what a session of ONNX Runtime raises; its own classes have no base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state
+
+    own = [item for item in vars(onnxruntime_pybind11_state).values()
+           if isinstance(item, type) and issubclass(item, Exception)]  # fmt: skip
+    return (RuntimeError, ValueError, *own)
 
 
 def _model_of(layer: nn.Module) -> bytes:
@@ -256,7 +267,7 @@ def honest_providers() -> tuple[list[str], str]:
         return [], f"ONNX Runtime cannot be imported ({error})"
     working, notes = [], []
     for name in onnxruntime.get_available_providers():
-        if name == PROVIDERS["cpu"] or name in SLOW_TO_OPEN:
+        if name == PROVIDERS["cpu"] or name in (*SLOW_TO_OPEN, REMOTE):
             continue
         reason = onnx_session(name)
         if reason == OK:
