@@ -114,7 +114,8 @@ def prepare(
     if trial.reason:
         plan = replace(plan, reasons=(*plan.reasons, trial.reason))
     trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group, device)
-    trainer.wrapped = trial.network or trainer.wrapped
+    if trial.network is not None:
+        trainer.wrapped = trial.network
     return Prepared(plan, architecture, trainer, timing, minutes)
 
 
