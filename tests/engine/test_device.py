@@ -213,6 +213,13 @@ def test_automatic_takes_the_first_gpu_that_has_proved_itself(monkeypatch):
     assert finding.find_device("auto") is CPU and finding.device_warnings(CPU) == []
 
 
+def test_each_of_several_processes_tries_its_own_gpu(monkeypatch):
+    first, second = FakeGpu(), FakeGpu()
+    found(monkeypatch, first, second)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert finding.find_device("auto") is second and first.calls == 0
+
+
 def test_a_device_is_known_by_what_torch_calls_it():
     assert as_device("cpu") is CPU and as_device(torch.device("cpu")) is CPU
     gpu = FakeGpu()

@@ -106,7 +106,7 @@ class OnnxRuntime:
         except self._errors as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
-            if is_device_lost(error):
+            if is_device_lost(RuntimeError(str(error))):  # its own classes have no base but Exception
                 raise lost_error(error, self.device.title) from error
             raise self._failed(str(error)) from error
 
