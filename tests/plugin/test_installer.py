@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from geoseg_plugin.engine.setup.command import Command
 from geoseg_plugin.engine.setup.facts import Machine
 from geoseg_plugin.engine.setup.finish import write_command
 from geoseg_plugin.engine.setup.installation import Installation, own_python
+from geoseg_plugin.engine.setup.kit import python_archive
 from geoseg_plugin.engine.setup.pip_settings import pip_settings
 from geoseg_plugin.engine.setup.places import Places, check_path_length
 from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
@@ -417,3 +419,37 @@ def test_richdem_sees_the_installed_pybind11_first(monkeypatch: pytest.MonkeyPat
     assert "numpy" in richdem.packages().arguments(), "numpy is not built from source"
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert richdem.compiler_problem(PYTHON) == "there is no C++ compiler"
+
+
+@pytest.mark.parametrize(("number", "code", "words"), [
+    (errno.ENOSPC, "disk_full", "full"),
+    (errno.EDQUOT, "disk_full", "full"),
+    (errno.EROFS, "not_writable", "only be read"),
+    (errno.EACCES, "not_writable", "cannot be written"),
+    (errno.EIO, "install_failed", "x"),
+])  # fmt: skip
+def test_what_the_system_refuses_has_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str, words: str
+) -> None:
+    def refuse(installation: Installation) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / "x"))
+
+    monkeypatch.setattr(Installation, "_run_locked", refuse)
+    with pytest.raises(GeoSegError) as error:
+        Installation(Plan(tmp_path / "engine", "cpu"), machine=LINUX).run()
+    assert error.value.code == code and words in error.value.message and error.value.hint
+
+
+def test_the_python_of_a_kit_is_the_one_of_its_platform(tmp_path: Path) -> None:
+    items = [
+        {"os": "macos", "arch": arch, "libc": "none", "implementation": "cpython", "variant": variant,
+         "url": f"https://x.example/download/20261110/cpython-3.12.16%2B20261110-{arch}-{variant}.tar.gz"}
+        for arch in ("x86_64", "aarch64") for variant in ("freethreaded", "default")
+    ]  # fmt: skip
+    program = tmp_path / "uv"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(items)}\nEND\n", encoding="utf-8")
+    program.chmod(0o755)
+    found = python_archive(program, "macos-arm64", {})
+    assert found.name == "cpython-3.12.16+20261110-aarch64-default.tar.gz"
+    with pytest.raises(GeoSegError, match="windows-x86_64"):
+        python_archive(program, "windows-x86_64", {})
