@@ -19,14 +19,8 @@ from .setup.finish import run_probe
 from .setup.installation import Installation
 from .setup.kit import kit_platforms, save_kit
 from .setup.machine import inspect_machine
-from .setup.maintenance import check_files, clear_cache, move, remove, repair, sizes
+from .setup.maintenance import check_files, clear_cache, move, plan_of, remove, repair, sizes
 from .setup.plan import Listener, Plan
-
-TAKES_GB = {"cpu": 2.2, "gpu": 9.0}
-"""Disk space of an environment in GB of 10^9 bytes: measured on Linux with a CPU build of PyTorch; at most with one
-for GPUs. The panel, README.md and metadata.txt state these numbers; a test holds them together."""
-FREE_GB = {"cpu": 3.0, "gpu": 9.0}
-"""What must be free before it is made: packages are unpacked beside what was downloaded."""
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
@@ -109,11 +103,11 @@ def _action(options: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
 
 
 def plan_of_options(options: argparse.Namespace) -> Plan:
-    """Return the plan that the flags ask for."""
+    """Return the plan that the flags ask for. An environment that is there keeps its build unless another is named."""
     former = {"cpu": "cpu", "gpu": "gpu", None: ""}[options.device]
     return Plan(
         options.root,
-        options.build or former or named_build() or "auto",
+        options.build or former or named_build() or plan_of(options.root).build,
         options.python,
         not options.without_richdem,
         options.dev,

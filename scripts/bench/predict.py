@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "training")]
 import torch  # noqa: E402
 from measuring import measure_table  # noqa: E402
 
-ROWS = ("limit", "output", "monai", "int8", "deepness", "memory", "polygonize", "gpu_limit")
+ROWS = ("pipeline", "limit", "output", "monai", "int8", "deepness", "memory", "polygonize", "gpu_limit")
 
 if __name__ == "__main__":
     sys.exit(measure_table(__doc__, "predict", ROWS, torch.cuda.is_available()))

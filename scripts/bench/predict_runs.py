@@ -1,4 +1,4 @@
-"""One raster, one untrained U-Net, and runs over them, for the rows of scripts/bench/predict.py."""
+"""One raster, one U-Net trained for seconds, and runs over them, for the rows of scripts/bench/predict.py."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
 import torch  # noqa: E402
 from measuring import ENGINE_ENV, engine_command, function_command, timed  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from scipy import ndimage  # noqa: E402
+from torch import nn  # noqa: E402
 
 from geoseg_engine.contract import Band, Grid, LabelClass, Recipe, Source  # noqa: E402
 from geoseg_engine.modelfile import export  # noqa: E402
@@ -32,6 +35,7 @@ from geoseg_engine.prediction.windows import Frame, cuts  # noqa: E402
 from geoseg_engine.raster.grid import Window, rasterio_profile  # noqa: E402
 
 BANDS, CLASSES, PATTERN_PX = 6, 3, 1024
+TRAIN_STEPS, CROPS, CROP_PX = 60, 4, 128
 MIN_S, SMALL_S, MIN_RUNS = 20.0, 0.0, 3
 RUNTIMES = {"torch": "torch", "ONNX": "onnx", "OpenVINO": "openvino"}
 """First word of a runtime's title to its name."""
@@ -84,31 +88,49 @@ def prepared(place: Path, size: Size) -> Path:
     """A folder in a place with image.tif and model.onnx, which all rows share; it is gone when the script ends."""
     folder = Path(tempfile.mkdtemp(prefix="geoseg-predict-", dir=place))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    prepare(folder, size)
+    grid = Grid("EPSG:32631", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_000_000.0), size.side, size.side)
+    write_image(folder / "image.tif", grid)
+    architecture = {"name": "unet", "width": size.width, "levels": size.levels}
+    write_model(folder, grid, architecture if size.levels else {"name": "pixelwise"})
     return folder
 
 
-def prepare(folder: Path, size: Size) -> None:
-    """Write image.tif, int16 as sensors give it, and model.onnx."""
-    grid = Grid("EPSG:32631", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_000_000.0), size.side, size.side)
+def write_image(path: Path, grid: Grid) -> None:
+    """Write a raster, int16 as sensors give it: a pattern of blobs of the classes in noise, over and over."""
+    profile = rasterio_profile(grid, BANDS, "int16", None)
+    scene = pattern()[0]
+    with rasterio.open(path, "w", **profile) as image:
+        for row in range(0, grid.height, PATTERN_PX):
+            for col in range(0, grid.width, PATTERN_PX):
+                height, width = min(PATTERN_PX, grid.height - row), min(PATTERN_PX, grid.width - col)
+                image.write(scene[:, :height, :width], window=Window(row, col, height, width).rasterio)
+
+
+@cache
+def pattern() -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """A made scene: bands (BANDS, PATTERN_PX, PATTERN_PX) around 1000, and the class of every pixel.
+
+    Classes are blobs of 30 pixels; each lifts some bands a little above the noise.
+    """
     random = np.random.default_rng(0)
-    pattern = random.normal(1000, 200, (BANDS, PATTERN_PX, PATTERN_PX)).astype(np.int16)
-    with rasterio.open(folder / "image.tif", "w", **rasterio_profile(grid, BANDS, "int16", None)) as image:
-        for row in range(0, size.side, PATTERN_PX):
-            for col in range(0, size.side, PATTERN_PX):
-                height, width = min(PATTERN_PX, size.side - row), min(PATTERN_PX, size.side - col)
-                image.write(pattern[:, :height, :width], window=Window(row, col, height, width).rasterio)
+    fields = ndimage.gaussian_filter(
+        random.normal(0, 1, (CLASSES, PATTERN_PX, PATTERN_PX)), (0, 15, 15), mode="wrap"
+    )
+    classes = fields.argmax(axis=0).astype(np.uint8)
+    lift = random.normal(0, 120, (CLASSES, BANDS))
+    noise = random.normal(1000, 200, (BANDS, PATTERN_PX, PATTERN_PX))
+    return (noise + np.moveaxis(lift[classes], 2, 0)).astype(np.int16), classes
+
+
+def write_model(folder: Path, grid: Grid, architecture: dict[str, Any]) -> None:
+    """Write model.onnx for image.tif of the same folder; a U-Net is trained for some seconds on the made scene."""
     bands = tuple(Band(f"b{index}", "r1", index) for index in range(1, BANDS + 1))
     classes = [LabelClass(index, f"class {index}") for index in range(CLASSES)]
-    architecture = {
-        "name": "unet",
-        "bands": BANDS,
-        "classes": CLASSES,
-        "width": size.width,
-        "levels": size.levels,
-    }
+    architecture = {**architecture, "bands": BANDS, "classes": CLASSES}
     torch.manual_seed(0)
     network = build(architecture).eval()
+    if architecture["name"] == "unet":
+        network.load_state_dict(trained(architecture))
     facts = traits(network)
     statistics = Statistics((1000.0,) * BANDS, (200.0,) * BANDS, (400.0,) * BANDS, (1600.0,) * BANDS)
     own = {
@@ -126,8 +148,40 @@ def prepare(folder: Path, size: Size) -> None:
         "trained": {},
     }
     metadata = {**export.deepness_metadata(grid, classes, statistics, facts), **export.own_metadata(own)}
-    sample = torch.randn(2, BANDS, 4 * facts.align_px, 4 * facts.align_px)
-    export.export(network, statistics, metadata, [sample], folder / "model.onnx")
+    side = max(4 * facts.align_px, 16)
+    export.export(network, statistics, metadata, [torch.randn(2, BANDS, side, side)], folder / "model.onnx")
+
+
+def trained(architecture: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Weights of a network after some steps on the made scene; kept in build/bench for the next time.
+
+    An untrained one has nearly equal probabilities everywhere, so that bf16 would fail its check.
+    """
+    key = "-".join(str(value) for value in architecture.values())
+    kept = ROOT / "build" / "bench" / f"trained-{key}.pt"
+    if kept.exists():
+        found: dict[str, torch.Tensor] = torch.load(kept, weights_only=True)
+        return found
+    torch.manual_seed(0)
+    network = build(architecture).to(memory_format=torch.channels_last).train()
+    bands, classes = (torch.from_numpy(array) for array in pattern())
+    random = np.random.default_rng(1)
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    for _ in range(TRAIN_STEPS):
+        places = random.integers(0, PATTERN_PX - CROP_PX, (CROPS, 2))
+        crops = [(slice(row, row + CROP_PX), slice(col, col + CROP_PX)) for row, col in places]
+        images = torch.stack([(bands[:, rows, cols].float() - 1000) / 200 for rows, cols in crops])
+        truth = torch.stack([classes[rows, cols].long() for rows, cols in crops])
+        loss = nn.functional.cross_entropy(
+            network(images.contiguous(memory_format=torch.channels_last)), truth
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    state = {name: value.contiguous() for name, value in network.eval().state_dict().items()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, kept)
+    return state
 
 
 def ours(folder: Path, device: str = "cpu", **options: Any) -> Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 from measuring import Row, compared
 from train_steps import SMALL, USUAL, Size, measured
 
-from geoseg_engine.modelfile.precision import cpu_has_bf16
+from geoseg_engine.device.devices import cpu_has_bf16
 
 
 def run(folder: Path, repeat: int, small: bool) -> Row:

@@ -31,12 +31,14 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import Band, TrainJob  # noqa: E402
+from geoseg_engine.device.devices import CPU, Device, as_device, gpus  # noqa: E402
 from geoseg_engine.modelfile.precision import Precision  # noqa: E402
 from geoseg_engine.models import build  # noqa: E402
 from geoseg_engine.training.batches import BatchSource, batches, train_step  # noqa: E402
+from geoseg_engine.training.compilation import compiled_network, try_compiler  # noqa: E402
 from geoseg_engine.training.data_survey import survey_scene  # noqa: E402
 from geoseg_engine.training.distributed import ALONE  # noqa: E402
-from geoseg_engine.training.loop import scene_on_device  # noqa: E402
+from geoseg_engine.training.placement import scene_on_device  # noqa: E402
 from geoseg_engine.training.plan import make_plan  # noqa: E402
 from geoseg_engine.training.preparing import loss_for, make_trainer  # noqa: E402
 from geoseg_engine.training.sampler import Sampler  # noqa: E402
@@ -45,6 +47,8 @@ from geoseg_engine.training.step_timing import time_steps  # noqa: E402
 
 BANDS, CLASSES = 6, 2
 WARM = 2
+LONG_S, COMPILED = 3600.0, "+compiler"
+"""Seconds of a training for which the compiler is tried; what the arithmetic is called then."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Size:
 
 
 USUAL, SMALL, GPU = Size(256, 4, 32, 4, 6), Size(64, 2, 8, 3, 3), Size(256, 32, 32, 4, 40)
+
+
+def first_gpu() -> Device:
+    """The first GPU; the CPU where there is none."""
+    return next(iter(gpus()), CPU)
 
 
 def measured(
@@ -84,7 +93,7 @@ def main() -> None:
     parser.add_argument("precision")
     parser.add_argument("numbers", type=int, nargs=5)
     options = parser.parse_args()
-    size, device = Size(*options.numbers), torch.device(options.device)
+    size, device = Size(*options.numbers), as_device(options.device)
     if options.kind.startswith("plain"):
         found = plain(size, options.folder, int(options.kind[-1]), device)
     else:
@@ -105,9 +114,7 @@ def ground(size: Size) -> tuple[np.ndarray, np.ndarray]:
     return image, labels
 
 
-def of_engine(
-    kind: str, size: Size, folder: Path, device: torch.device, wanted: str
-) -> dict[str, float | str]:
+def of_engine(kind: str, size: Size, folder: Path, device: Device, wanted: str) -> dict[str, float | str]:
     """`ours` and `limit`: the network, loss and optimiser of a run, with and without all that is around them."""
     torch.manual_seed(0)
     image, labels = ground(size)
@@ -123,41 +130,48 @@ def of_engine(
         "width": size.width,
         "levels": size.levels,
     }
-    network = build(architecture).to(device, memory_format=torch.channels_last)
+    network = build(architecture).to(device.torch_device, memory_format=device.layout)
     loss = loss_for(plan, scene)
     source = BatchSource(plan, scene, Sampler(scene, plan.crop_px, job.seed, plan.by_class), device, ALONE)
-    precision = (
-        time_steps(network, loss, source.first_batch, device, "auto", size.batch).precision
-        if wanted == "auto"
-        else Precision(wanted)
-    )
-    trainer = make_trainer(job, plan, network, loss, precision, ALONE)
+    if wanted == "auto":
+        precision = time_steps(network, loss, source.first_batch, device, "auto", size.batch).precision
+        ready = source.first_batch(size.batch)
+        compiled = try_compiler(network, loss, lambda: ready, device, precision, LONG_S).network
+    else:
+        name, _, compiler = wanted.partition("+")
+        precision, compiled = Precision(name), compiled_network(network) if compiler else None
+    trainer = make_trainer(job, plan, network, loss, precision, ALONE, device)
     ready = source.first_batch(size.batch)
     with FlopCounterMode(display=False) as counter:
         trainer.backward(*ready)
+    trainer.wrapped = compiled or trainer.wrapped
     if kind == "ours":
         channel = Channel(folder)
         crops = batches(source, range(WARM + size.steps), lambda: size.batch)
         seconds = clock(crops, lambda batch: train_step(trainer, *batch, channel), device)
     else:
-        images, truth = ready[0].contiguous(memory_format=torch.channels_last), ready[1]
+        images, truth = ready[0].contiguous(memory_format=device.layout), ready[1]
 
         def alone(batch: tuple[Tensor, Tensor]) -> None:
             trainer.optimizer.zero_grad(set_to_none=True)
             with precision.autocast(device):
-                logits = network(batch[0])
+                logits = trainer.wrapped(batch[0])
             loss(logits, batch[1]).backward()
             trainer.optimizer.step()
 
         network.train()
         seconds = clock(iter([(images, truth)] * (WARM + size.steps)), alone, device)
-    return {"seconds": seconds, "precision": precision.name, "flops": float(counter.get_total_flops())}
+    return {
+        "seconds": seconds,
+        "precision": precision.name + COMPILED * (compiled is not None),
+        "flops": float(counter.get_total_flops()),
+    }
 
 
 def clock(
     crops: Iterator[tuple[Tensor, Tensor]],
     do: Callable[[tuple[Tensor, Tensor]], object],
-    device: torch.device,
+    device: Device,
 ) -> float:
     """Seconds of all steps but the first WARM."""
     started = 0.0
@@ -170,10 +184,9 @@ def clock(
     return time.perf_counter() - started
 
 
-def wait(device: torch.device) -> None:
+def wait(device: Device) -> None:
     """Until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    device.synchronise()
 
 
 class TileFiles(Dataset[tuple[Tensor, Tensor]]):
@@ -216,7 +229,7 @@ def write_tiles(size: Size, folder: Path) -> Path:
     return tiles
 
 
-def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[str, float | str]:
+def plain(size: Size, folder: Path, workers: int, device: Device) -> dict[str, float | str]:
     """The usual recipe: DataLoader, float32, Adam, cross-entropy."""
     torch.manual_seed(0)
     files = TileFiles(write_tiles(size, folder))
@@ -228,7 +241,7 @@ def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[
         "width": size.width,
         "levels": size.levels,
     }
-    network = build(architecture).to(device).train()
+    network = build(architecture).to(device.torch_device).train()
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
 
     def endless() -> Iterator[tuple[Tensor, Tensor]]:
@@ -241,7 +254,7 @@ def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[
                 yield batch
 
     def one(batch: tuple[Tensor, Tensor]) -> None:
-        images, truth = (item.to(device) for item in batch)
+        images, truth = (item.to(device.torch_device) for item in batch)
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(network(images), truth)
         loss.backward()

@@ -359,12 +359,10 @@ def main() -> int:
     found = problems(options.folder, options.release)
     for line in found:
         print(line)
-    for item in sorted(options.folder.glob("*-base.txt")):
-        for platform, build in targets():
-            lists = wheel_lists.lists_for(platform, build, folder=options.folder)
-            if lists and item.name.startswith(platform + "-base"):
-                print(f"{platform} {build.key}: {sum(len(part.wheels) for part in lists.all)} wheels, "
-                      f"{lists.bytes / 1e6:.0f} MB")  # fmt: skip
+    for platform, build in targets():
+        if not found and (lists := wheel_lists.lists_for(platform, build, folder=options.folder)):
+            count = sum(len(part.wheels) for part in lists.all)
+            print(f"{platform} {build.key}: {count} wheels, {lists.bytes / 1e6:.0f} MB")
     return 1 if found else 0
 
 

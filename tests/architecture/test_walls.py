@@ -6,7 +6,7 @@ import ast
 import sys
 from pathlib import Path
 
-from sources import ENGINE, PLUGIN, for_each, imported, imports, name_of, place, python_files
+from sources import ENGINE, PLUGIN, for_each, imported, imports, name_of, place, python_files, tree
 
 ENGINE_ONLY = {"torch", "rasterio", "geopandas", "shapely", "richdem", "onnxruntime", "onnx", "fiona", "pandas",
                "pyogrio", "pyproj", "scipy", "sklearn"}  # fmt: skip
@@ -36,6 +36,7 @@ ROOMS = (
     {"bands"},
     {"stacking"},
     {"dataset"},
+    {"device"},
     {"models"},
     {"modelfile", "scores"},
     {"output_checks", "probe", "report"},
@@ -273,6 +274,25 @@ def test_data_modules_know_nothing_of_networks() -> None:
         if any(item.module.split(".")[0] == "torch" for item in imports(file))
     }
     assert [name for name in with_torch if room(name) in WITHOUT_TORCH] == []
+
+
+DEVICES = {"cuda", "mps", "xpu", "accelerator", "hip"}
+
+
+@for_each([file for file in python_files(ENGINE) if room(name_of(file)) != "device"])
+def test_only_one_room_asks_torch_about_devices(file: Path) -> None:
+    asked = [
+        place(file, node.lineno)
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Attribute)
+        and node.attr in DEVICES
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "torch"
+    ]
+    named = [
+        item for item in imports(file) if item.module.startswith(tuple(f"torch.{name}" for name in DEVICES))
+    ]
+    assert asked == [] and named == [], "ask a Device of geoseg_engine.device"
 
 
 def test_nobody_imports_the_command() -> None:

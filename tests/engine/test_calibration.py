@@ -12,6 +12,7 @@ from prediction_scenes import grid_of, network, recipe_of, scene, write_model, w
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError, LabelClass, PredictJob
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.modelfile import calibration as calibrating
 from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, apply_calibration, calibrated
 from geoseg_engine.modelfile.decision_weights import decision_weights
@@ -302,7 +303,7 @@ def test_a_model_without_a_network_runs_in_onnx_runtime_alone(place, tmp_path):
     scores = np.zeros((2, 16, 16), np.float32)
     for pixels in (100, 10**9):
         choice = selection.choose_runtime(described, scores, pixels)[0]
-        assert choice.runtime.name == "onnx" and choice.runtime.device == "cpu" and choice.bytes_px > 0
+        assert choice.runtime.name == "onnx" and choice.runtime.device is CPU and choice.bytes_px > 0
     with pytest.raises(GeoSegError):
         selection.choose_runtime(described, scores, 100, wanted="torch")
     result = predict.run(PredictJob(str(file)), tmp_path, Channel(tmp_path))

@@ -14,6 +14,7 @@ from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import GeoSegError
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.models.weights import read_state
 from geoseg_engine.training import checkpoint, fit, initial_weights
 from geoseg_engine.training.distributed import Group
@@ -43,7 +44,7 @@ def go_on(job, folder):
 
     channel = Recorder(folder)
     ground = fit.read_training_data(replace(job, resume=True), folder, folder, channel)
-    prepare_resumed(ground.job, ground.scene, ground.saved, torch.device("cpu"), Group(), channel)
+    prepare_resumed(ground.job, ground.scene, ground.saved, CPU, Group(), channel)
 
 
 def test_damaged_bytes_of_a_checkpoint(run, tmp_path):

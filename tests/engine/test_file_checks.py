@@ -14,6 +14,7 @@ from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.sources import band_title, open_source
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.file_checks import file_problems
+from geoseg_engine.stacking.reader import open_stack
 from geoseg_engine.stacking.recipe_plan import plan_recipe
 from geoseg_engine.stacking.recipes import recipe_of_raster
 
@@ -55,7 +56,7 @@ def test_two_kinds_of_gaps_are_two_warnings_and_the_values_stay(tmp_path):
     path = write_raster(tmp_path / "dem.tif", values)
     problems = file_problems(recipe_of_raster(path))
     assert [problem.severity for problem in problems] == ["warning"] * 2
-    assert stack.open_stack(path).read(full_window(recipe_of_raster(path).grid))[0, 15, 35] == -9999
+    assert open_stack(path).read(full_window(recipe_of_raster(path).grid))[0, 15, 35] == -9999
 
 
 @pytest.mark.parametrize(

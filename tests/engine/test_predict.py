@@ -7,10 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import rasterio
+from fake_devices import FakeGpu
 from prediction_scenes import STATISTICS, grid_of, recipe_of, scene, write_model, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, PredictJob, Source, encode
+from geoseg_engine.device.devices import CPU, gpus
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.prediction import predict
@@ -19,7 +21,7 @@ from geoseg_engine.prediction.runtimes import selection
 from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
 from geoseg_engine.prediction.runtimes.selection import open_runtime
 from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
-from geoseg_engine.prediction.window_size import available_bytes, core_for
+from geoseg_engine.prediction.window_size import core_for
 from geoseg_engine.prediction.windows import Frame
 
 ROWS, COLS = 150, 203
@@ -215,25 +217,23 @@ def test_runtimes_agree_and_the_trial_says_what_it_chose(place, monkeypatch):
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_no_silent_fallback(place):
-    import torch
-
-    if torch.cuda.is_available():
+    if gpus():
         pytest.skip("there is a GPU")
-    with pytest.raises(GeoSegError, match="finds 0 GPUs"):
+    with pytest.raises(GeoSegError, match="finds no GPU"):
         open_runtime(place / "model.onnx", "torch", "cuda")
     with pytest.raises(GeoSegError) as caught:
-        OnnxRuntime(place / "model.onnx", "cuda:0")
+        OnnxRuntime(place / "model.onnx", FakeGpu())
     assert caught.value.code == "no_onnx_gpu"
 
 
 def test_the_core_follows_memory_and_blocks():
     frame = Frame(20_000, 20_000, 96, 16)
-    core = core_for(frame, 100, 300, "cpu", 0)
-    assert core % 512 == 0 and (core + 192) ** 2 * 400 < available_bytes()
-    assert core_for(frame, 1e6, 1e6, "cpu", 0) == 16
-    assert core_for(Frame(100, 90, 96, 16), 100, 300, "cpu", 0) == 112
-    assert core_for(frame, 1, 1, "cpu", 60_000) == 512, "windows of 12 s"
-    assert core_for(frame, 1, 1, "cpu", 100_000) == 768, "and of half a block more"
+    core = core_for(frame, 100, 300, CPU, 0)
+    assert core % 512 == 0 and (core + 192) ** 2 * 400 < CPU.memory().free
+    assert core_for(frame, 1e6, 1e6, CPU, 0) == 16
+    assert core_for(Frame(100, 90, 96, 16), 100, 300, CPU, 0) == 112
+    assert core_for(frame, 1, 1, CPU, 60_000) == 512, "windows of 12 s"
+    assert core_for(frame, 1, 1, CPU, 100_000) == 768, "and of half a block more"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import shapely
 from data_scenes import channel, write_polygons, write_raster
 from numpy.typing import NDArray
 
-from geoseg_engine.bands.sources.vector import VectorBands
+from geoseg_engine.bands.sources.vector_bands import VectorBands
 from geoseg_engine.contract import (
     Area,
     AreasJob,

@@ -5,11 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from fake_devices import FakeGpu
 from prediction_scenes import STATISTICS, grid_of, network, recipe_of, scene, write_model, write_raster
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import build
@@ -127,7 +129,7 @@ def fold_batch_norm_of(net):
 class Fake:
     """A runtime that only has a name."""
 
-    name, device = "onnx", "cpu"
+    name, device = "onnx", CPU
 
     def __init__(self, title, precision="float32"):
         self.title, self.precision = title, precision
@@ -140,24 +142,24 @@ def chosen(*facts):
 
 def test_offers_follow_the_wishes(monkeypatch):
     monkeypatch.setattr(selection, "reduced_precision", lambda device: "bf16")
-    assert candidates("cpu", "auto", "auto") == [
+    assert candidates(CPU, "auto", "auto") == [
         ("torch", "float32"),
         ("torch", "bf16"),
         ("onnx", "float32"),
         ("openvino", "float32"),
         ("openvino", "bf16"),
     ]
-    assert candidates("cpu", "auto", "int8") == [("onnx", "int8"), ("openvino", "int8")]
-    assert candidates("cpu", "torch", "bf16") == [("torch", "bf16")]
-    assert ("openvino", "float32") not in candidates("cuda:0", "auto", "auto")
+    assert candidates(CPU, "auto", "int8") == [("onnx", "int8"), ("openvino", "int8")]
+    assert candidates(CPU, "torch", "bf16") == [("torch", "bf16")]
+    assert ("openvino", "float32") not in candidates(FakeGpu(), "auto", "auto")
     monkeypatch.setattr(selection, "reduced_precision", lambda device: "")
-    assert candidates("cpu", "torch", "auto") == [("torch", "float32")]
+    assert candidates(CPU, "torch", "auto") == [("torch", "float32")]
     for wish in (("torch", "bf16"), ("onnx", "fp16"), ("torch", "int8")):
         with pytest.raises(GeoSegError) as caught:
-            candidates("cpu", *wish)
+            candidates(CPU, *wish)
         assert caught.value.code == "no_precision" and wish[1] in caught.value.message
     with pytest.raises(GeoSegError):
-        candidates("cuda:0", "openvino", "auto")
+        candidates(FakeGpu(), "openvino", "auto")
 
 
 def test_the_fastest_of_those_that_agree_is_taken():

@@ -12,6 +12,7 @@ from training_scenes import CLASSES, small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Dataset, DescribeJob, GeoSegError, ProbeJob, read_json, write_json
+from geoseg_engine.device.devices import gpus
 from geoseg_engine.modelfile import export
 from geoseg_engine.modelfile import reading as modelfile
 from geoseg_engine.modelfile.calibration import PLAIN, Decision
@@ -168,7 +169,7 @@ def test_the_probe_is_honest(tmp_path):
     result = probe.run(ProbeJob(), tmp_path, Channel(tmp_path))
     assert result["torch"] == torch.__version__
     assert result["providers"][-1] == "CPUExecutionProvider"
-    if not torch.cuda.is_available():
+    if not gpus():
         assert result["device"] == "cpu"
         assert result["providers"] == ["CPUExecutionProvider"]
     assert isinstance(result["cpu_bf16"], bool)

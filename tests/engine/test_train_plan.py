@@ -10,6 +10,7 @@ from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, Band, TrainJob, decode
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.modelfile import precision as arithmetic
 from geoseg_engine.training import fit, plan, step_timing
 from geoseg_engine.training.augmentation import DirectionalBands
@@ -18,7 +19,6 @@ from geoseg_engine.training.losses import loss_of
 from geoseg_engine.training.plan import MANY_PIXELS, Plan, fit_to_time, make_plan
 
 torch.set_num_threads(1)
-CPU = torch.device("cpu")
 
 
 def planned(changes=(), pixels=(9000, 1000), **more):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from fake_devices import FakeGpu
+from recorder import Recorder
 from training_scenes import write_dataset
 
 from geoseg_engine.channel import Channel
@@ -20,6 +22,7 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.dataset.datasets import read_dataset
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.models import build, encoder_modules, load_encoder
 from geoseg_engine.training.data_survey import DataSurvey
 from geoseg_engine.training.initial_weights import with_encoder_size
@@ -55,8 +58,8 @@ def dataset(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(pretrain, "STEPS_MIN", 8)
-    monkeypatch.setattr(pretrain, "CROP_PX", {"cpu": 64})
-    monkeypatch.setattr(pretrain, "BATCH", {"cpu": 4})
+    for name, value in (("CPU_CROP_PX", 64), ("CPU_BATCH", 4), ("GPU_CROP_PX", 64), ("GPU_BATCH", 4)):
+        monkeypatch.setattr(pretrain, name, value)
     monkeypatch.setattr(pretrain, "choose", lambda *_: pretrain.Precision("float32"))
 
 
@@ -106,11 +109,23 @@ def test_a_training_takes_size_and_bands_from_the_encoder(dataset, tmp_path):
     assert with_encoder_size(plain, known, tmp_path) == (plain, [])
 
 
+def test_a_gpu_pretrains_and_its_missing_operations_are_named(dataset, tmp_path, monkeypatch):
+    gpu = FakeGpu("mps", missing=("max_pool2d",))
+    monkeypatch.setattr(pretrain, "find_device", lambda name: gpu)
+    channel = Recorder(tmp_path)
+    result = pretrain.run(job(dataset, epochs=1), tmp_path, channel)
+    assert result["epochs_run"] == 1 and gpu.moved
+    assert any(f"operation {gpu.moved[0]}" in text for text in channel.texts)
+    gpu.lost_after = gpu.calls + 100
+    with pytest.raises(GeoSegError) as caught:
+        pretrain.run(job(dataset), tmp_path, channel)
+    assert caught.value.code == "device_lost"
+
+
 def test_what_is_left_open_is_chosen_as_the_plan_chooses_it():
-    device = torch.device("cpu")
     open_ = PretrainJob("d", architecture="attention_resunet")
-    plan = make_plan(TrainJob("d"), 64, DataSurvey((512, 512), (1000, 1000)), device)
-    made = pretrain.architecture_for(open_, 3, device)
+    plan = make_plan(TrainJob("d"), 64, DataSurvey((512, 512), (1000, 1000)), CPU)
+    made = pretrain.architecture_for(open_, 3, CPU)
     assert (made["width"], made["levels"]) == (plan.width, plan.levels)
 
 

@@ -6,6 +6,7 @@ import torch
 from training_scenes import CLASSES, blobs
 
 from geoseg_engine.contract import ARCHITECTURES, IGNORE, Band, TrainJob
+from geoseg_engine.device.devices import CPU
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.models import architecture_of, build, traits
 from geoseg_engine.training import plan, scene
@@ -15,7 +16,7 @@ from geoseg_engine.training.scene import scene_from_arrays
 from geoseg_engine.training.validate import predict_cores, validate
 
 torch.set_num_threads(1)
-CPU, FLOAT = torch.device("cpu"), Precision("float32")
+FLOAT = Precision("float32")
 
 
 class Silent:

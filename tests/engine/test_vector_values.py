@@ -13,7 +13,7 @@ import pytest
 import shapely
 from data_scenes import UTM, channel, hills, pixel_box, sources_of, utm_grid, write_polygons, write_raster
 
-from geoseg_engine.bands.sources.vector import VectorBands
+from geoseg_engine.bands.sources.vector_bands import VectorBands
 from geoseg_engine.contract import (
     Area,
     Band,

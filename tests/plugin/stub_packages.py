@@ -16,7 +16,7 @@ import pytest
 from wheel_index import WheelIndex, make_wheel
 
 from geoseg_plugin.engine import environment
-from geoseg_plugin.engine.setup import finish, installation, kit, steps, wheel_lists
+from geoseg_plugin.engine.setup import finish, installation, kit, requirement_lists, steps, wheel_lists
 from geoseg_plugin.engine.setup.machine import Machine
 from geoseg_plugin.engine.setup.places import site_packages
 from geoseg_plugin.engine.setup.records import installed
@@ -39,6 +39,7 @@ OTHERS = {
     "onnxruntime-gpu": ("1.31.1", ()),
     "scikit-learn": ("1.9.1", ("numpy",)),
     "buildtool": ("1.0", ()),
+    "richdem": ("0.3.4", ("numpy",)),
     "timm": ("1.0.31", ("torch", "torchvision")),
     "openvino": ("2026.4.1", ()),
     "nvidia-cublas": ("13.0", ()),
@@ -85,6 +86,7 @@ def make_packages(root: Path) -> None:
     default = root / "default"
     for name, (version, requires) in OTHERS.items():
         make_wheel(default, name, version, requires)
+    make_wheel(default, "numpy", "1.26.4")
     shared = {"onnxruntime/capi.py": b"name = 'shared'\n"}
     for name in ("onnxruntime", "onnxruntime-gpu"):
         (default / f"{name.replace('-', '_')}-1.31.1-py3-none-any.whl").unlink()
@@ -141,7 +143,7 @@ def write_list(target: Path, part: str, files: list[Path]) -> None:
 
 def use(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the set-up see the world's lists, its index and its engine."""
-    for module in (environment, finish, installation, steps, wheel_lists):
+    for module in (environment, finish, installation, requirement_lists, steps, wheel_lists):
         monkeypatch.setattr(module, "training_dir", lambda: world.training)
     for name in ("PIP_FIND_LINKS", "PIP_CERT", "UV_INDEX", "UV_DEFAULT_INDEX", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)

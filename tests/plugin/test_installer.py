@@ -18,7 +18,7 @@ from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine import installer
 from geoseg_plugin.engine.environment import STAMP_FILE, default_root, interpreter, set_location
 from geoseg_plugin.engine.liveness import locked
-from geoseg_plugin.engine.setup import pythons, space, steps, swap
+from geoseg_plugin.engine.setup import pythons, richdem, space, steps, swap
 from geoseg_plugin.engine.setup.access import Access
 from geoseg_plugin.engine.setup.builds import BUILDS
 from geoseg_plugin.engine.setup.command import Command
@@ -27,13 +27,15 @@ from geoseg_plugin.engine.setup.finish import write_command
 from geoseg_plugin.engine.setup.installation import Installation, own_python
 from geoseg_plugin.engine.setup.pip_settings import pip_settings
 from geoseg_plugin.engine.setup.places import Places, check_path_length
-from geoseg_plugin.engine.setup.plan import Network, Plan
+from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
 from geoseg_plugin.engine.setup.proof import device_warning
 from geoseg_plugin.engine.setup.redaction import redacted
+from geoseg_plugin.engine.setup.runners import PipRunner, UvRunner
 from geoseg_plugin.engine.setup.simple_index import read_page
 from geoseg_plugin.tasks.runner import TaskRunner
 
 ROOT = Path(__file__).resolve().parents[2]
+LINUX = Machine("linux", "x86_64", (6, 8), (2, 36))
 REQUIREMENTS = ROOT / "training" / "requirements"
 
 
@@ -149,7 +151,8 @@ def test_the_shell_command_finds_the_engine(tmp_path: Path) -> None:
 
 def test_every_pinned_list_is_used() -> None:
     lists = {file.name for file in REQUIREMENTS.glob("*.txt")}
-    source = Path(steps.__file__).read_text(encoding="utf-8")
+    folder = Path(steps.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
     assert {name for name in lists if name not in source} == set()
     assert "onnxruntime" not in "".join(
         line
@@ -215,11 +218,12 @@ def test_pips_cache_on_another_full_disk_is_not_used(tmp_path: Path, monkeypatch
 
 def test_the_users_network_stays_but_not_their_targets(tmp_path: Path) -> None:
     file = tmp_path / "pip.conf"
-    file.write_text("[global]\nindex-url = https://mirror.example/simple\ncert = /no/file\ntarget = /x\n"
-                    "[install]\nextra-index-url =\n    https://one.example\n    https://two.example\n", "utf-8")  # fmt: skip
-    environ = {"PIP_CONFIG_FILE": str(file), "PIP_USER": "1", "PIP_FIND_LINKS": "/a /b", "PYTHONHOME": "x",
-               "UV_TORCH_BACKEND": "auto", "UV_INDEX_STRATEGY": "first-index", "UV_OFFLINE": "1", "XDG_CONFIG_DIRS": "/no",
-               "HOME": "/no"}  # fmt: skip
+    mine = "[global]\nindex-url = https://mirror.example/simple\ncert = /no/file\ntarget = /x\n"
+    mine += "[install]\nextra-index-url =\n    https://one.example\n    https://two.example\n"
+    file.write_text(mine, encoding="utf-8")
+    environ = {"PIP_CONFIG_FILE": str(file), "PIP_USER": "1", "PIP_FIND_LINKS": "/a /b", "PYTHONHOME": "x"}
+    environ |= {"UV_TORCH_BACKEND": "auto", "UV_INDEX_STRATEGY": "first-index", "UV_OFFLINE": "1"}
+    environ |= {"XDG_CONFIG_DIRS": "/no", "HOME": "/no"}
     found = pip_settings(environ)
     assert found["index-url"] == "https://mirror.example/simple" and found["find-links"] == "/a /b"
     assert "target" not in found and "user" not in found
@@ -311,6 +315,22 @@ def test_a_folder_in_use_keeps_both_environments(tmp_path: Path, monkeypatch: py
     assert mark_of(places.root) == "old" and mark_of(places.staging) == "new"
 
 
+def test_a_training_that_still_runs_keeps_its_environment(tmp_path: Path) -> None:
+    places = Places(tmp_path / "engine")
+    make_environment(places.root, "old")
+    make_environment(places.staging, "new")
+    running = subprocess.Popen([str(interpreter(places.root)), "-c", "print(flush=True); input()"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    try:
+        assert running.stdout is not None and running.stdout.readline()
+        with pytest.raises(GeoSegError, match="a program runs in it"):
+            swap.swap(places)
+    finally:
+        running.communicate(b"\n")
+    swap.swap(places)
+    assert mark_of(places.root) == "new"
+
+
 def test_the_default_folder_follows_a_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GEOSEG_ENGINE_DIR", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -364,3 +384,36 @@ def test_setting_up_is_a_task_like_any_other(
     with wait_for(runner.idle):
         runner.install(Plan(root, "cu126"))
     assert failed[0]["code"] == "install_network" and failed[0]["hint"]
+
+
+def test_uv_brings_a_python_where_none_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "uv"
+    python = "$5/cpython-3.12.9-linux/bin/python3.12"
+    script = '#!/bin/sh\n[ "$1 $2 $3 $4" = "python install 3.12 --install-dir" ] || exit 1\n'
+    script += f'mkdir -p "$(dirname {python})"\n'
+    script += f"printf '#!/bin/sh\\necho 3.12.9 True x86_64 True\\n' > {python}\nchmod +x {python}\n"
+    program.write_text(script, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(pythons, "candidates", lambda: iter(()))
+    said: list[str] = []
+    installation = Installation(Plan(tmp_path / "engine"), Listener(on_line=said.append), machine=LINUX)
+    access = Access(Network(), tmp_path / "cache", said.append, dict(os.environ))
+    runner = UvRunner(installation._command, access, tmp_path / "engine", program)
+    found = installation._python(runner)
+    assert found.version == (3, 12) and found.path.is_relative_to(tmp_path / "engine.python")
+    assert "Python 3.12 is downloaded" in said[0]
+    assert installation._python(runner) == found, "it is kept"
+    other = Installation(Plan(tmp_path / "other"), machine=LINUX)
+    with pytest.raises(GeoSegError) as error:
+        other._python(PipRunner(installation._command, access, tmp_path, lambda: tmp_path))
+    assert error.value.code == "no_python"
+
+
+def test_richdem_sees_the_installed_pybind11_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CPPFLAGS", "-I/mine")
+    request = richdem.source(tmp_path / "site")
+    assert request.environ == (("CPPFLAGS", f"-I{tmp_path}/site/pybind11/include -I/mine"),)
+    assert "--no-build-isolation" in request.arguments()
+    assert "numpy" in richdem.packages().arguments(), "numpy is not built from source"
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert richdem.compiler_problem(PYTHON) == "there is no C++ compiler"

@@ -68,8 +68,8 @@ RETRYING = "WARNING: Retrying (Retry(total=0, connect=None)) after connection br
     ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk_full"),
     ("ERROR: Could not install packages due to an OSError: [WinError 5] Access is denied: 'x.dll'", "install_locked"),
     ("ERROR: Could not install packages due to an OSError: [WinError 32] The process cannot access", "install_locked"),
-    ("OSError: [Errno 2] No such file\nHINT: This error might have occurred since this system does not have Windows Long"
-     " Path support enabled.", "path_too_long"),
+    ("OSError: [Errno 2] No such file\nHINT: This error might have occurred since this system does not have Windows"
+     " Long Path support enabled.", "path_too_long"),
     ("OSError: [Errno 30] Read-only file system: '/x'", "not_writable"),
     ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/x'", "not_writable"),
     ("The virtual environment was not created successfully because ensurepip is not available.", "no_python"),
@@ -83,12 +83,7 @@ RETRYING = "WARNING: Retrying (Retry(total=0, connect=None)) after connection br
 def test_what_the_tools_print_in_our_words(lines: str, code: str) -> None:
     error = explain(["tool"], lines.splitlines(), 1)
     assert error.code == code, error.message
-    assert (
-        error.hint
-        and "hash" not in error.message.lower()
-        or code == "install_hash"
-        or code == "install_failed"
-    )
+    assert error.hint and ("hash" not in error.message.lower() or code == "install_hash")
     assert code == "install_no_package" or "another Python" not in error.hint or code == "no_python"
 
 
@@ -121,8 +116,9 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def make_runner(tool: str, root: Path, work: Path, network: Network | None = None, **environ: str) -> Runner:
     """A runner without the user's own settings."""
+    own = ("PIP_", "UV_", "SSL_", "REQUESTS_", "CURL_")
     kept = {name: value for name, value in os.environ.items()
-            if not name.upper().startswith(("PIP_", "UV_", "SSL_", "REQUESTS_", "CURL_")) and "proxy" not in name.lower()}  # fmt: skip
+            if not name.upper().startswith(own) and "proxy" not in name.lower()}  # fmt: skip
     source = {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1", **environ}
     granted = Access(network or Network(), work / "cache", lambda line: None, source)
     run = Command(work / "log", lambda line: None, lambda: False)

@@ -157,6 +157,49 @@ def test_other_devices_of_the_bus_are_no_cards(tmp_path: Path) -> None:
     assert [card.device_id for card in inspect_machine(linux(tmp_path)).cards] == [0x46A6]
 
 
+PCI_IDS = """\
+# a list
+1001  Another vendor
+\t744c  Another device
+1002  Advanced Micro Devices, Inc. [AMD/ATI]
+\t744b  Navi 31 GL-XL
+\t744c  Navi 31 [Radeon RX 7900 XT/7900 XTX]
+\t\t1002 0e3b  RX 7900 XTX Reference
+8086  Intel Corporation
+\t46a6  Alder Lake-P GT2 [Iris Xe Graphics]
+C 03  Display controller
+"""
+
+
+def test_names_come_from_the_systems_list_of_devices(tmp_path: Path) -> None:
+    folder = tmp_path / "usr/share/hwdata"
+    folder.mkdir(parents=True)
+    (folder / "pci.ids").write_text(PCI_IDS, encoding="utf-8")
+    kfd(tmp_path, 1, 110000, 0x744C)
+    for number, (vendor, device) in enumerate([(0x1002, 0x744C), (0x8086, 0x46A6), (0x8086, 0xFFFF)]):
+        pci(tmp_path, f"0000:0{number}:00.0", vendor, device)
+    names = [card.name for card in inspect_machine(linux(tmp_path)).cards]
+    assert names == [
+        "AMD Radeon RX 7900 XT/7900 XTX (gfx1100)",
+        "Intel Iris Xe Graphics",
+        "Intel graphics 0xffff",
+    ]
+    assert cards.pci_name(tmp_path, 0x1002, 0x744B) == "AMD Navi 31 GL-XL"
+    assert cards.pci_name(tmp_path, 0x10DE, 0x744C) == ""
+
+
+def test_a_driver_that_hangs_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], []
+
+    def hang(arguments: Sequence[str]) -> str | None:
+        calls.append(arguments)
+        clock[0] += 16
+        return None
+
+    monkeypatch.setattr(cards.time, "monotonic", lambda: clock[0])
+    assert inspect_machine(linux(tmp_path, hang)).cards == () and len(calls) == 1
+
+
 def test_glibc_and_other_c_libraries(tmp_path: Path) -> None:
     assert inspect_machine(linux(tmp_path)).libc == (2, 39)
     assert inspect_machine(linux(tmp_path, c_library="")).libc is None

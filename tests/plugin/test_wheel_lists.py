@@ -217,6 +217,31 @@ def test_what_uv_resolves_becomes_one_wheel_a_package(script: ModuleType, tmp_pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script stands in for uv")
+def test_pytorch_comes_from_its_own_index_and_all_else_from_the_default_one(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    uv, log, target = tmp_path / "uv", tmp_path / "log", tmp_path / "wheels"
+    read = (
+        f"for item; do case $item in */in.txt) tr '\\n' ' ' < $item; esac; done >> '{log}'; echo >> '{log}'"
+    )
+    made = f"while [ $1 != --output-file ]; do shift; done; cat > $2 <<'E'\n{LOCK}\nE"
+    uv.write_text(f"#!/bin/sh\necho $* >> '{log}'\n{read}\n{made}\n", encoding="utf-8")
+    uv.chmod(0o755)
+    script.make(str(uv), target, with_torch=True)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    calls = list(zip(lines[::2], lines[1::2], strict=True))
+    own = {(call.partition("--default-index ")[2].split()[0].rpartition("/")[2], inputs.strip())
+           for call, inputs in calls if "--default-index" in call}  # fmt: skip
+    assert own == {(build.index, " ".join((f"torch=={build.torch}", *build.companions)))
+                   for build in BUILDS.values() if build.index}  # fmt: skip
+    assert all("--no-deps" in call for call, inputs in calls if inputs.startswith("torch=="))
+    assert all("--default-index" not in call for call, inputs in calls if "numpy==" in inputs)
+    assert {file.name.partition("-torch-")[2] for file in target.glob("*-torch-*")} == {
+        f"{key}.txt" for key in BUILDS
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands in for uv")
 def test_what_uv_says_when_it_finds_no_solution_is_shown(script: ModuleType, tmp_path: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho no solution found >&2\nexit 1\n", encoding="utf-8")

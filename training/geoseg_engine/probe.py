@@ -1,93 +1,108 @@
-"""What this environment can really do: versions, devices, ONNX Runtime providers, richdem.
-
-`onnxruntime.get_available_providers()` names what the package was built with, not what runs here, so a provider
-counts only if a session that may not fall back to the CPU accepts it.
-"""
+"""What this environment can really do: versions, devices with their proof, ONNX Runtime providers, richdem."""
 
 from __future__ import annotations
 
 import importlib
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import torch
-from onnx import TensorProto, helper
 
 from .channel import Channel
 from .contract import ProbeJob, Problem
-from .modelfile.precision import cpu_has_bf16, device_name, find_device
+from .device.cards import UPDATE, Card, unused_cards
+from .device.devices import CPU, Device, cpu_has_bf16, gpus
+from .device.proof import Proof, honest_providers, prove
 from .versions import installed_versions
 
 
 def run(job: ProbeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """The job `probe`: nothing is trained or written."""
-    device = find_device("auto")
-    name, memory_mb = device_name(device)
+    """The job `probe`: nothing is trained or written.
+
+    Every device proves itself; the first GPU that does is the one of the device `auto`, else the CPU.
+    """
+    proofs = {device: prove(device) for device in (*gpus(), CPU)}
+    device = next((item for item, proof in proofs.items() if not proof.failure), CPU)
+    unused = [*failed_cards(proofs), *unused_cards(gpus())]
     providers, note = honest_providers()
     has_richdem, why_not = can_import("richdem")
-    problems = []
-    if not has_richdem:
-        problems.append(
-            Problem(
-                "no_richdem",
-                f"richdem cannot be used ({why_not}): terrain attributes come from another implementation.",
-                "Nothing needs to be done; results say which one was used.",
-                "warning",
-            )
-        )
     return {
         "device": str(device),
-        "device_name": name,
-        "device_memory_mb": memory_mb,
+        "device_name": device.name,
+        "device_memory_mb": device.memory_mb,
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda or "",
         "providers": providers,
         "provider_note": note,
+        "proof": proofs[device].as_dict(),
+        "devices": [described(item, proof) for item, proof in proofs.items()],
+        "unused": [card.as_dict() for card in unused],
         "richdem": has_richdem,
         "versions": {"python": platform.python_version(), **installed_versions()},
         "python": sys.executable,
         "platform": platform.platform(),
         "cpu_bf16": cpu_has_bf16(),
         "threads": torch.get_num_threads(),
-        "problems": problems,
+        "problems": [*problems_of(unused, proofs[CPU]), *richdem_problems(has_richdem, why_not)],
     }
 
 
-def honest_providers() -> tuple[list[str], str]:
-    """ONNX Runtime providers that really run a model here, and a sentence about those that only claim to."""
-    if torch.cuda.is_available() and hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
-    claimed = [name for name in onnxruntime.get_available_providers() if name != "CPUExecutionProvider"]
-    # TensorRT would build engines for seconds; it adds nothing that CUDA does not show.
-    claimed = [name for name in claimed if name != "TensorrtExecutionProvider"]
-    working, notes = [], []
-    for name in claimed:
-        reason = refusal(name)
-        if reason:
-            notes.append(f"{name} is installed but does not run here ({reason})")
-        else:
-            working.append(name)
-    return [*working, "CPUExecutionProvider"], "; ".join(notes)
+def described(device: Device, proof: Proof) -> dict[str, Any]:
+    """Return a device that PyTorch uses, with its memory in MiB and its proof, as plain data."""
+    return {
+        "device": str(device),
+        "name": device.name,
+        "kind": device.kind,
+        "memory_mb": device.memory().total // 2**20,
+        "precisions": list(device.precisions),
+        "proof": proof.as_dict(),
+    }
 
 
-def refusal(provider: str) -> str:
-    """Why a provider does not run a tiny model by itself; empty if it does."""
-    if provider == "CUDAExecutionProvider" and not torch.cuda.is_available():
-        return "no CUDA device"
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", values[:1], values[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[provider])
-    except (RuntimeError, ValueError) as error:
-        return str(error).strip().splitlines()[0][:120]
-    return "" if provider in session.get_providers() else "it was passed over"
+def failed_cards(proofs: dict[Device, Proof]) -> list[Card]:
+    """Return the GPUs that PyTorch finds but that failed their proof."""
+    return [
+        Card(device.name, device.kind, f"it failed its proof: {proof.failure}", UPDATE)
+        for device, proof in proofs.items()
+        if device.is_gpu and proof.failure
+    ]
+
+
+def problems_of(unused: Sequence[Card], on_cpu: Proof) -> list[Problem]:
+    """Return a warning for every card that is not used, and one if the CPU itself failed its proof.
+
+    Args:
+        unused: cards and why they are not used.
+        on_cpu: proof of the CPU.
+    """
+    found = [card.problem() for card in unused if card.expected]
+    if on_cpu.failure:
+        found.append(
+            Problem(
+                "cpu_failed",
+                f"This computer's processor computes wrongly: {on_cpu.failure}.",
+                "Set up the engine again; if it fails again, report it with the log.",
+                "warning",
+            )
+        )
+    return found
+
+
+def richdem_problems(has_richdem: bool, why_not: str) -> list[Problem]:
+    """Return the warning that richdem cannot be used, and why not."""
+    if has_richdem:
+        return []
+    return [
+        Problem(
+            "no_richdem",
+            f"richdem cannot be used ({why_not}): terrain attributes come from another implementation.",
+            "Nothing needs to be done; results say which one was used.",
+            "warning",
+        )
+    ]
 
 
 def can_import(name: str) -> tuple[bool, str]:

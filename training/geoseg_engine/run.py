@@ -24,18 +24,25 @@ from .contract import (
     with_files_of_runs,
 )
 from .contract.decoding import shown
+from .device.faults import fault_of
 from .versions import installed_versions
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 LONGEST_PATH = 1000
 """Characters of a path that a message gives in full."""
+SILENT_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
+"""Lets operations that Apple's GPUs lack run on the CPU, and names the first alone; `Device.run` names them all."""
+NAMED_FALLBACK = "PYTORCH_DEBUG_XPU_FALLBACK"
+"""Lets PyTorch name every operation that Intel's GPUs lack, which it always computes on the CPU."""
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
 
 def run_file(job_file: Path, channel: Channel) -> int:
     """Run the job of a job.json in that file's folder. Returns the exit code."""
+    os.environ.pop(SILENT_FALLBACK, None)
+    os.environ.setdefault(NAMED_FALLBACK, "1")
     job_file = job_file.resolve()
     folder = job_file.parent
     os.chdir(folder)
@@ -132,20 +139,10 @@ def translate(error: Exception, details: str) -> GeoSegError:
             if _is_no_name(error)
             else "Was it moved or deleted? Choose it again.",
         )
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:
-        return GeoSegError(
-            "out_of_memory",
-            "There is not enough memory for this job.",
-            "Choose a smaller tile or batch, or close other programs.",
-            details,
-        )
-    if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError") or "CUDA out of memory" in text:
-        return GeoSegError(
-            "out_of_gpu_memory",
-            f"The GPU ran out of memory: {text.splitlines()[0]}",
-            "Choose a smaller batch or tile, or the CPU as device.",
-            details,
-        )
+    fault = fault_of(error)
+    if fault is not None:
+        fault.details = details
+        return fault
     return GeoSegError(
         "internal",
         f"{type(error).__name__}: {text or 'no message'}",

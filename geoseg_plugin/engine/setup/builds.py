@@ -217,17 +217,12 @@ def _translated(machine: Machine) -> str:
             " one of QGIS.")  # fmt: skip
 
 
-UNPACKED = {
-    "base": 4.8,
-    "torch-cpu": 3.7,
-    "torch-mps": 3.7,
-    "runtime-onnxruntime": 2.5,
-    "runtime-onnxruntime-gpu": 1.5,
-}
-"""Part of a list -> size on disk by its download. Measured on Linux (base with compiled files, PyTorch for CPU, ONNX
-Runtime for GPUs); the others are assumed."""
-UNPACKED_ELSE = 1.9
-"""The same for PyTorch's builds for GPUs and their libraries, which hardly compress: assumed."""
+UNPACKED = {"base": 4.4, "torch-cpu": 4.1, "torch-mps": 4.8, "runtime-onnxruntime": 3.0, "runtime-onnxruntime-gpu": 1.5,
+            "libraries-cu130": 1.7, "libraries-cu126": 1.7, "libraries-xpu": 3.7}  # fmt: skip
+"""Part of a list -> size on disk by its download, compiled files included. Measured by installing the lists of Linux
+and macOS."""
+UNPACKED_ELSE = 2.2
+"""The same for PyTorch's builds for GPUs: measured for CUDA 13.0 on Linux, assumed for the others."""
 ASSUMED_MB = {"torch-cu126": 850, "torch-xpu": 1300, "torch-rocm7.2": 300}
 """Part -> download of those of its wheels whose size no list states."""
 WITHOUT_LIST_MB = {"xpu": (2800, 7000)}

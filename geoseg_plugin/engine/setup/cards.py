@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 
-from .facts import Adapter, Card, Probe, Version, version
+from .facts import ANSWER_S, SYSCTL, Adapter, Card, Probe, Version, version
 
 NVIDIA_ID, AMD_ID, INTEL_ID = 0x10DE, 0x1002, 0x8086
+VENDORS = {NVIDIA_ID: "NVIDIA", AMD_ID: "AMD", INTEL_ID: "Intel"}
 QUERY = "--query-gpu=name,driver_version,compute_cap,memory.total"
 SHORT_QUERY = "--query-gpu=name,driver_version,memory.total"
 """For drivers before 510, which do not know compute capabilities."""
@@ -17,6 +19,7 @@ GENERATIONS = ((0x2900, (10, 0)), (0x1E00, (7, 5)), (0x1340, (5, 0)), (0x0001, (
 """First PCI device id of a group of NVIDIA's cards -> the lowest compute capability in it: Blackwell; Turing to
 Hopper; Maxwell to Volta; older. For cards that `nvidia-smi` does not describe."""
 DISPLAY_CLASS = "0x03"
+PCI_NAMES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids")
 ADAPTERS_KEY = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
 
 
@@ -38,15 +41,21 @@ def windows(probe: Probe) -> tuple[Card, ...]:
 
 def macos(probe: Probe) -> tuple[Card, ...]:
     """The GPU inside Apple silicon, with all of the machine's memory."""
-    name = (probe.run(["sysctl", "-n", "machdep.cpu.brand_string"]) or "").strip() or "Apple silicon"
-    memory = (probe.run(["sysctl", "-n", "hw.memsize"]) or "").strip()
+    name = (probe.run([SYSCTL, "-n", "machdep.cpu.brand_string"]) or "").strip() or "Apple silicon"
+    memory = (probe.run([SYSCTL, "-n", "hw.memsize"]) or "").strip()
     return (Card("apple", name, memory_mb=int(memory) // 2**20 if memory.isdigit() else 0),)
 
 
 def nvidia_smi(probe: Probe) -> list[Card]:
-    """Return the cards that `nvidia-smi` lists, wherever it is; none if there is none or it fails."""
+    """Return the cards that `nvidia-smi` lists, wherever it is; none if there is none or it fails.
+
+    A driver that hangs costs the time of one question, or little more.
+    """
+    end = time.monotonic() + ANSWER_S
     for program in _nvidia_smi_places(probe):
         for query in (QUERY, SHORT_QUERY):
+            if time.monotonic() > end:
+                return []
             cards = parse_nvidia_smi(probe.run([program, query, FORMAT]) or "")
             if cards:
                 return cards
@@ -56,7 +65,7 @@ def nvidia_smi(probe: Probe) -> list[Card]:
 def _nvidia_smi_places(probe: Probe) -> list[str]:
     if probe.system == "win32":
         system = probe.environ.get("SYSTEMROOT", r"C:\Windows")
-        return ["nvidia-smi", rf"{system}\System32\nvidia-smi.exe"]
+        return [rf"{system}\System32\nvidia-smi.exe", "nvidia-smi"]
     others = [probe.root / place for place in ("usr/lib/wsl/lib/nvidia-smi", "usr/bin/nvidia-smi")]
     return ["nvidia-smi", *(str(place) for place in others if place.is_file())]
 
@@ -95,8 +104,10 @@ def nvidia_module(root: Path, listed: list[Adapter]) -> list[Card]:
     driver = version(_text(root / "sys/module/nvidia/version"))
     named = [line.partition(":")[2].strip() for file in sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
              for line in _text(file).splitlines() if line.startswith("Model:")]  # fmt: skip
-    ids = [item.device_id for item in listed if item.vendor_id == NVIDIA_ID]
+    on_bus = [item for item in listed if item.vendor_id == NVIDIA_ID]
+    ids = [item.device_id for item in on_bus]
     count = max(len(named), len(ids), 1 if driver else 0)
+    named = named if len(named) >= len(ids) else [item.name or "NVIDIA GPU" for item in on_bus]
     named += ["NVIDIA GPU"] * (count - len(named))
     ids += [0] * (count - len(ids))
     return [Card("nvidia", name, driver, generation(number), 0, number)
@@ -129,16 +140,13 @@ def amd(root: Path, listed: list[Adapter]) -> list[Card]:
         values = dict(re.findall(r"^(\w+) (\d+)$", _text(folder / "properties"), re.MULTILINE))
         target, number = int(values.get("gfx_target_version", "0")), int(values.get("device_id", "0"))
         if target and int(values.get("vendor_id", "0")) == AMD_ID:
-            same = next(
-                (item for item in listed if (item.vendor_id, item.device_id) == (AMD_ID, number)), None
-            )
+            same = [item for item in listed if (item.vendor_id, item.device_id) == (AMD_ID, number)]
             name = f"gfx{target // 10000}{target // 100 % 100:x}{target % 100:x}"
-            cards.append(
-                Card("amd", f"AMD graphics {name}", (), None, same.memory_mb if same else 0, number, name)
-            )
+            title = f"{same[0].name} ({name})" if same and same[0].name else f"AMD graphics {name}"
+            cards.append(Card("amd", title, (), None, same[0].memory_mb if same else 0, number, name))
     if cards:
         return cards
-    return [Card("amd", f"AMD graphics 0x{item.device_id:04x}", (), None, item.memory_mb, item.device_id)
+    return [Card("amd", item.name or f"AMD graphics 0x{item.device_id:04x}", (), None, item.memory_mb, item.device_id)
             for item in listed if item.vendor_id == AMD_ID]  # fmt: skip
 
 
@@ -148,11 +156,11 @@ def _intel(item: Adapter) -> Card:
 
 
 def pci_adapters(root: Path) -> list[Adapter]:
-    """Display adapters and accelerators of the PCI bus as the kernel of Linux lists them, whether or not a driver
-    is loaded; without names.
+    """Display adapters and accelerators of the PCI bus as the kernel of Linux lists them, whether or not a driver is
+    loaded.
 
     Args:
-        root: folder below which /sys lies.
+        root: folder below which /sys and /usr lie.
     """
     found = []
     for folder in sorted((root / "sys/bus/pci/devices").glob("*")):
@@ -160,8 +168,27 @@ def pci_adapters(root: Path) -> list[Adapter]:
             continue
         vendor, device = _hexadecimal(_text(folder / "vendor")), _hexadecimal(_text(folder / "device"))
         memory = _text(folder / "mem_info_vram_total")
-        found.append(Adapter(vendor, device, memory_mb=int(memory) // 2**20 if memory.isdigit() else 0))
+        mb = int(memory) // 2**20 if memory.isdigit() else 0
+        found.append(
+            Adapter(vendor, device, pci_name(root, vendor, device) if vendor in VENDORS else "", memory_mb=mb)
+        )
     return found
+
+
+def pci_name(root: Path, vendor: int, device: int) -> str:
+    """Name of a device in the system's list of PCI devices, with its vendor; empty if it is not there.
+
+    Args:
+        root: folder below which /usr lies.
+        vendor, device: numbers on the bus.
+    """
+    text = next((text for place in PCI_NAMES if (text := _text(root / place))), "")
+    section = re.search(rf"^{vendor:04x}  .*\n((?:[#\t].*\n|\n)*)", text + "\n", re.MULTILINE)
+    line = re.search(rf"^\t{device:04x}  (.+)$", section.group(1), re.MULTILINE) if section else None
+    if line is None:
+        return ""
+    model = re.search(r"\[(.+)\]", line.group(1))
+    return f"{VENDORS[vendor]} {model.group(1) if model else line.group(1)}"
 
 
 def registry_adapters() -> list[Adapter]:

@@ -24,6 +24,7 @@ Version = tuple[int, ...]
 
 ANSWER_S = 15.0
 """Seconds that a program may take to describe the machine; a driver that starts up needs some."""
+SYSCTL = "/usr/sbin/sysctl"
 PROCESSORS = {"amd64": "x86_64", "x86_64": "x86_64", "x64": "x86_64", "arm64": "arm64", "aarch64": "arm64",
               "i386": "x86", "i686": "x86", "x86": "x86"}  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import cards
-from .facts import PROCESSORS, Adapter, Card, Machine, Probe, version
+from .facts import PROCESSORS, SYSCTL, Adapter, Card, Machine, Probe, version
 
 __all__ = ["Adapter", "Card", "Machine", "Probe", "inspect_machine", "version"]
 
@@ -34,9 +34,9 @@ def _processor(name: str) -> str:
 
 def _macos(probe: Probe) -> Machine:
     """`platform` tells the processor of the program: x86_64 also under Rosetta, so the kernel is asked."""
-    arm = (probe.run(["sysctl", "-n", "hw.optional.arm64"]) or "").strip() == "1"
+    arm = (probe.run([SYSCTL, "-n", "hw.optional.arm64"]) or "").strip() == "1"
     processor = "arm64" if arm else _processor(probe.processor)
-    release = (probe.run(["sysctl", "-n", "kern.osproductversion"]) or "").strip() or probe.release
+    release = (probe.run([SYSCTL, "-n", "kern.osproductversion"]) or "").strip() or probe.release
     return Machine("macos", processor, version(release), bits=64 if arm else probe.bits,
                    cards=cards.macos(probe) if processor == "arm64" else (),
                    translated=processor == "arm64" and _processor(probe.processor) != "arm64")  # fmt: skip

@@ -11,7 +11,7 @@ HIDDEN = "***"
 PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "PIP_PROXY")
 _LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s'\"]*@", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<name>[\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|signature|credential)[\w-]*)(?P<sign>\s*[=:]\s*)"
+    r"(?P<name>[\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|signature|credential)[\w-]*)(?P<sign>\s*(?:=(?!=)|:)\s*)"
     r"(?P<value>[^\s&'\",;]+)",
     re.IGNORECASE,
 )

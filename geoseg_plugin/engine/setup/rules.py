@@ -13,6 +13,8 @@ CUDA12_DRIVER: dict[str, Version] = {"linux": (525, 60, 13), "windows": (528, 33
 OLDEST, CUDA13_OLDEST, CUDA13_ONLY = (5, 0), (7, 5), (10, 0)
 """Compute capabilities: the first that CUDA 12.6's build has code for (Maxwell), the first of CUDA 13's (Turing),
 and the first that only CUDA 13's has (Blackwell)."""
+UPDATE = "Update the driver to 580 or newer, then set up again."
+UPDATE_LAST = "Update the driver to 580, then set up again."
 LAST_OLD_DRIVER = 589
 """The last branch of NVIDIA's driver for cards before Turing is 580; what runs a newer one is Turing or newer."""
 ROCM_ARCHITECTURES = frozenset(
@@ -90,32 +92,38 @@ def _nvidia(machine: Machine, card: Card) -> Fit:
         return Fit("", f"{card.name} has no working NVIDIA driver.",
                    "Install NVIDIA's driver, version 580 or newer, then set up again.")  # fmt: skip
     if card.capability is None:
-        return _nvidia_by_driver(card)
+        return _nvidia_by_driver(machine, card)
     if card.capability < OLDEST:
         return Fit("", f"{label(card)} is older than Maxwell: PyTorch 2.13 does not run on it.", "", False)
     if card.capability >= CUDA13_OLDEST and card.driver >= CUDA13_DRIVER:
         return Fit("cu130", f"{label(card)}: PyTorch for CUDA 13.0.")
     if card.capability >= CUDA13_ONLY:
         return Fit("", f"{label(card)} needs CUDA 13, and so driver 580 or newer.",
-                   "Update the driver to 580 or newer, then set up again.")  # fmt: skip
-    if card.driver < CUDA12_DRIVER["windows" if machine.system == "windows" else "linux"]:
-        newer = "580 or newer" if card.capability >= CUDA13_OLDEST else "580"
+                   UPDATE)  # fmt: skip
+    if _is_too_old(machine, card):
         return Fit("", f"{label(card)}: the driver is too old for PyTorch 2.13.",
-                   f"Update the driver to {newer}, then set up again.")  # fmt: skip
+                   UPDATE if card.capability >= CUDA13_OLDEST else UPDATE_LAST)  # fmt: skip
     if machine.processor == "arm64":
         return Fit("", f"{label(card)}: on this processor only PyTorch for CUDA 13 is used, which needs driver 580"
                    " and compute capability 7.5.",
-                   "Update the driver to 580 or newer, then set up again."
+                   UPDATE
                    if card.capability >= CUDA13_OLDEST else "")  # fmt: skip
     return Fit("cu126", f"{label(card)}: PyTorch for CUDA 12.6.")
 
 
-def _nvidia_by_driver(card: Card) -> Fit:
+def _nvidia_by_driver(machine: Machine, card: Card) -> Fit:
     """Without a compute capability only a driver after 580 proves that the card is Turing or newer."""
     if card.driver[0] > LAST_OLD_DRIVER:
         return Fit("cu130", f"{label(card)}: PyTorch for CUDA 13.0.")
+    if _is_too_old(machine, card):
+        return Fit("", f"{label(card)}: the driver is too old for PyTorch 2.13.",
+                   UPDATE_LAST)  # fmt: skip
     return Fit("", f"{label(card)}: its compute capability is not known, so that the right build is not known.",
                "Make the driver's program nvidia-smi available, or choose the build under Change….")  # fmt: skip
+
+
+def _is_too_old(machine: Machine, card: Card) -> bool:
+    return card.driver < CUDA12_DRIVER["windows" if machine.system == "windows" else "linux"]
 
 
 def _amd(machine: Machine, card: Card) -> Fit:

@@ -204,7 +204,9 @@ class UvRunner:
         options = ["--install-dir", str(folder), "--no-bin"]
         if os.name == "nt":
             options.append("--no-registry")
-        self._run(["python", "install", version, *options], environ)
+        self._command.run(
+            [self._program, "python", "install", version, *options], {**self._access.uv(), **environ}
+        )
 
     def _pip(
         self, arguments: list[str], environ: dict[str, str] | None = None, only_index: bool = False

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +13,7 @@ from typing import Any
 from ...contract import Cancelled, GeoSegError, kept_json, write_json
 from ...paths import training_dir
 from ..environment import interpreter
-from . import packages
+from . import packages, richdem
 from .builds import Build, address
 from .failures import unreachable
 from .finish import run_probe, write_command
@@ -25,6 +22,7 @@ from .places import site_packages
 from .plan import Listener, Plan
 from .pythons import Interpreter, inspect_interpreter
 from .records import broken_packages, clear_halves, installed
+from .requirement_lists import digest, key_of, list_file
 from .runners import Request, Runner
 from .wheel_lists import WheelList, WheelLists
 
@@ -272,9 +270,13 @@ class Steps:
         python = interpreter(self._root)
         existing = inspect_interpreter(python) if python.exists() else "is not there"
         found = self._python()
-        if isinstance(existing, Interpreter):
-            if existing.version == found.version and self._runner.usable():
-                return
+        if isinstance(existing, Interpreter) and not (self._root / "pyvenv.cfg").is_file():
+            raise GeoSegError(
+                "not_writable", f"{self._root} holds another Python.", "Choose an empty folder."
+            )
+        if isinstance(existing, Interpreter) and existing.version == found.version and self._runner.usable():
+            return
+        if python.exists():
             clear(self._root)
             self._state = {}
         self._listener.on_line(
@@ -390,38 +392,29 @@ class Steps:
         self._request(Request(lists=(wheels.path,), no_deps=True, hashes=not wheels.unchecked))
 
     def _build_richdem(self) -> None:
-        """Build richdem; where it cannot be built, report it and continue without.
+        """Build richdem; where it cannot be built, report it and continue without."""
+        why_not = richdem.compiler_problem(interpreter(self._root))
+        if not why_not:
+            why_not = self._try_richdem()
+        self._state["richdem"] = f"no: {why_not}" if why_not else "yes"
+        if why_not:
+            self._listener.on_line(f"All terrain attributes are computed without richdem: {why_not}.")
 
-        richdem brings a pybind11 that is too old for Python 3.11, so the installed one has to come first on the
-        compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them. Its numpy is not
-        built from source: that of Python 3.13 and newer would take an hour, or fail.
-        """
-        include = site_packages(self._root) / "pybind11" / "include"
-        flags = f"-I{shlex.quote(str(include))} {os.environ.get('CPPFLAGS', '')}".strip()
-        constraints = (list_file("constraints.txt"),)
+    def _try_richdem(self) -> str:
+        """Return why richdem cannot be installed; empty if it was."""
         try:
-            self._request(
-                Request(lists=(list_file("numpy1.txt"),), constraints=constraints, binary=("numpy",))
-            )
-            try:
-                self._runner.install(
-                    Request(
-                        lists=(list_file("richdem.txt"),), no_isolation=True, environ=(("CPPFLAGS", flags),)
-                    )
-                )
-            except Cancelled:
-                raise
-            except GeoSegError as error:
-                raise GeoSegError("install_no_package", error.message) from error
+            self._request(richdem.packages())
         except GeoSegError as error:
             if error.code != "install_no_package":
                 raise
-            self._state["richdem"] = f"no: {error.message}"
-            self._listener.on_line(
-                "richdem cannot be built here; all terrain attributes are computed without it."
-            )
-        else:
-            self._state["richdem"] = "yes"
+            return error.message
+        try:
+            self._runner.install(richdem.source(site_packages(self._root)))
+        except Cancelled:
+            raise
+        except GeoSegError as error:
+            return error.message
+        return ""
 
     def _has_richdem(self) -> bool:
         return self._plan.with_richdem and self._state.get("richdem") == "yes"
@@ -446,22 +439,6 @@ def clear(root: Path) -> None:
             path.unlink()
         elif path.is_dir():
             shutil.rmtree(path)
-
-
-def list_file(name: str) -> Path:
-    """Return a list of requirements."""
-    return training_dir() / "requirements" / name
-
-
-def digest(*lists: str) -> str:
-    """Fingerprint of requirement lists, so that a step is done again when its list changes."""
-    text = b"\0".join(list_file(name).read_bytes() for name in (*lists, "constraints.txt"))
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
-def key_of(wheels: WheelList) -> str:
-    """Fingerprint of a list of wheels."""
-    return hashlib.sha256(wheels.path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
 
 
 def _ignore(_value: object) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...contract import Cancelled, GeoSegError
 from ..environment import STAMP_FILE, interpreter
+from ..liveness import answer
 from .places import Places, scripts_dir
 
 LEFT_OUT = ("__pycache__", "check")
@@ -71,6 +72,8 @@ def swap(places: Places) -> None:
     """
     if places.former.exists():
         shutil.rmtree(places.former)
+    if is_used(places.root):
+        raise _in_use(places, "a program runs in it")
     try:
         if places.root.exists():
             places.root.rename(places.former)
@@ -78,12 +81,34 @@ def swap(places: Places) -> None:
     except OSError as error:
         if not places.root.exists() and places.former.exists():
             places.former.rename(places.root)
-        raise GeoSegError(
-            "install_in_use",
-            f"The new environment is ready, but {places.root} is in use: {error.strerror or error}.",
-            "Wait until running jobs are done, close other QGIS windows, and set up again: nothing is loaded again.",
-        ) from error
+        raise _in_use(places, error.strerror or str(error)) from error
     rewrite_programs(places.root, places.staging)
+
+
+def _in_use(places: Places, why: str) -> GeoSegError:
+    return GeoSegError(
+        "install_in_use",
+        f"The new environment is ready, but {places.root} is in use: {why}.",
+        "Wait until running jobs are done, close other QGIS windows, and set up again: nothing is loaded again.",
+    )
+
+
+def is_used(root: Path) -> bool:
+    """Whether a program runs with the interpreter of an environment, e.g. a training of another QGIS.
+
+    Windows itself refuses to rename the folder then, so that it is not looked for there.
+    """
+    if sys.platform == "win32":
+        return False
+    python = f"{interpreter(root)}"
+    if not Path("/proc/self/cmdline").exists():
+        shown = answer(["ps", "-ww", "-axo", "args="]).stdout.splitlines()
+        return any(line.startswith(python + " ") for line in shown)
+    for record in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if record.read_bytes().split(b"\0")[0] == python.encode():
+                return True
+    return False
 
 
 def recover(places: Places) -> bool:

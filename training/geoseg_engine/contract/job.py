@@ -10,6 +10,7 @@ from .errors import Problem
 from .parameter import Param, range_problems
 
 HARDWARE, OTHER = "Hardware", "Other"
+DEVICE_NAMES = "auto, cpu, cuda, cuda:0, mps, xpu or xpu:0"
 MAX_SEED = 2**32 - 1
 """Largest seed that numpy and scikit-learn take."""
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
@@ -43,9 +44,9 @@ class Job:
 
 def device_problems(device: str) -> list[Problem]:
     """List what is wrong with the name of a device."""
-    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+    if re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", device):
         return []
-    return [Problem("device", f"'{device}' is no device.", "Write auto, cpu, cuda or cuda:0.")]
+    return [Problem("device", f"'{device}' is no device.", f"Write {DEVICE_NAMES}.")]
 
 
 SEED = Annotated[
@@ -65,7 +66,13 @@ DEVICE = Annotated[
     Param(
         "Device",
         "A GPU is 20 to 100 times faster; where there are several, cuda:1 is the second.",
-        labels={"auto": "automatic (GPU if there is one)", "cpu": "CPU", "cuda": "GPU"},
+        labels={
+            "auto": "automatic (GPU if there is one)",
+            "cpu": "CPU",
+            "cuda": "NVIDIA or AMD GPU",
+            "mps": "Apple GPU",
+            "xpu": "Intel GPU",
+        },
         group=HARDWARE,
         guide="engine",
     ),

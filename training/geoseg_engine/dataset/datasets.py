@@ -19,7 +19,7 @@ from ..contract import (
     write_json,
 )
 from ..raster.grid import Window
-from ..stacking.stack import StackReader
+from ..stacking.reader import StackReader
 
 FILE = "dataset.json"
 STRIP_ROWS = 512

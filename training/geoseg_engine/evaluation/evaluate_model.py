@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, Problem
 from ..dataset.datasets import open_dataset_stack
+from ..device.finding import device_warnings
 from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile
 from ..prediction.block_reader import BandReader, Block
@@ -73,11 +74,12 @@ def evaluate_model(
     own_split = bool(model.fingerprint) and model.fingerprint == dataset.fingerprint
     if not own_split and job.split != "train":
         warnings.append(other_split_warning(model, dataset))
+    warnings += device_warnings(setup.runtime.device)
     return {
         "model": str(model.path),
         "prediction": "",
         "runtime": setup.runtime.title,
-        "device": setup.runtime.device,
+        "device": str(setup.runtime.device),
         "precision": setup.runtime.precision,
         "trained": model.trained,
         "architecture": model.architecture,

@@ -25,6 +25,7 @@ from ..contract import (
 )
 from ..dataset.datasets import read_dataset
 from ..dataset.split.distance import warnings_for
+from ..device.faults import DEVICE_LOST
 from ..modelfile.reading import read_model
 from ..models import NETWORKS, facts
 from ..outputs import prepare_folder, whole_file
@@ -107,6 +108,8 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
             cancelled = True
             break
         except GeoSegError as error:
+            if error.code == DEVICE_LOST:  # no other run could use it either; what is finished is kept
+                raise
             channel.log(f"{entry.title} failed: {error.message} {error.hint}", "warning")
             unfinished.append(failed_run(entry, error))
         result = save(job, dataset, cells, unfinished, output)

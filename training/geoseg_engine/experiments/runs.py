@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import torch
-
 from .. import __version__
 from ..baselines import fit as baseline
 from ..channel import Channel, has_others
@@ -39,6 +37,7 @@ from ..contract import (
     read_job,
     write_json,
 )
+from ..device.faults import fault_of
 from ..evaluation import evaluate
 from ..outputs import prepare_folder
 from ..training import checkpoint, fit
@@ -276,7 +275,7 @@ def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
         channel: channel of the run.
 
     Raises:
-        GeoSegError: of the job; `out_of_memory`.
+        GeoSegError: of the job; `out_of_memory`, `out_of_gpu_memory`, `device_lost`.
     """
     try:
         if isinstance(job, TrainJob):
@@ -284,12 +283,11 @@ def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
         if isinstance(job, EvaluateJob):
             return evaluate.run(job, folder, channel)
         return baseline.run(job, folder, channel)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise GeoSegError(
-            "out_of_memory",
-            f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no details'}.",
-            "Choose a smaller model, crop or batch.",
-        ) from error
+    except (MemoryError, RuntimeError) as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 @contextmanager

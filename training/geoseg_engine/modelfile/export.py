@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -122,6 +121,8 @@ def max_difference(module: nn.Module, path: Path, samples: Sequence[Tensor]) -> 
     Returns:
         0..1; infinite where an output is not finite.
     """
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
     for sample in samples:

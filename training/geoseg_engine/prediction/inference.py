@@ -245,20 +245,29 @@ def sample(frame: Frame, reader: BandReader, max_px: int = SAMPLE_PX) -> NDArray
     Args:
         frame: raster and network.
         reader: bands of the stack.
-        most_px: largest side of the window in pixels.
+        max_px: largest side of the window in pixels.
 
     Returns:
         Z-scores (bands, rows, cols); zeros if no window that was tried has values.
     """
-    size = min(max_px, max(frame.height, frame.width))
-    all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
-    middle = len(all_cuts) // 2
-    step = max(len(all_cuts) // SAMPLE_TRIES, 1)
-    for cut in (all_cuts[middle], *all_cuts[::step]):
+    for cut in sample_cuts(frame, max_px):
         block = reader.read(cut)
         if block.valid.any():
             return block.scores
     return np.zeros_like(block.scores)
+
+
+def sample_cuts(frame: Frame, max_px: int = SAMPLE_PX) -> list[Cut]:
+    """Return aligned windows without halo over a raster, the middle one first.
+
+    Args:
+        frame: raster and network.
+        max_px: largest side of a window in pixels.
+    """
+    size = min(max_px, max(frame.height, frame.width))
+    all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
+    step = max(len(all_cuts) // SAMPLE_TRIES, 1)
+    return [all_cuts[len(all_cuts) // 2], *all_cuts[::step]]
 
 
 def class_ids(output: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
 from ..contract import GeoSegError, Grid
-from ..outputs import write_error
+from ..outputs import check_whole, write_error
 from ..raster.grid import Window, affine_of
 from .result_layers import MISSING, Codes, Layer, Piece, band_count
 from .run_plan import PLAN_FILE, RunPlan, needed_units, read_plan, units
@@ -31,6 +31,8 @@ from .shards import DONE_FILE
 
 FACTS_TAG = "GEOSEG_FACTS"
 MAX_OPEN = 64
+PLAIN_SHARE = 0.2
+"""Of the free disk that parts may take without compression."""
 
 
 def parts_folder(output: Path) -> Path:
@@ -42,7 +44,14 @@ class Parts:
     """The parts of one prediction."""
 
     def __init__(
-        self, folder: Path, grid: Grid, window: Window, plan: RunPlan, layers: Sequence[Layer], bands: int
+        self,
+        folder: Path,
+        grid: Grid,
+        window: Window,
+        plan: RunPlan,
+        layers: Sequence[Layer],
+        bands: int,
+        packed: bool = True,
     ) -> None:
         """Describe the parts; nothing is read.
 
@@ -53,7 +62,9 @@ class Parts:
             plan: size of the units.
             layers: layers of each part.
             bands: number of bands that the model reads.
+            packed: whether new parts are compressed.
         """
+        self._packed = packed
         self.folder, self.unit_px, self.units = folder, plan.unit_px, units(grid, plan.unit_px)
         self.needed = needed_units(self.units, window)
         self._key, self._grid, self._layers, self._bands = plan.key, grid, layers, bands
@@ -99,9 +110,34 @@ class Parts:
         Raises:
             GeoSegError: `in_work`, `disk_full`, `write_failed`.
         """
-        path, unit = self.path(index), self.units[index]
+        path = self.path(index)
         partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.part.tif")
-        profile = {
+        try:
+            with rasterio.open(
+                partial, "w", **self._profile(self.units[index], codes is not None)
+            ) as dataset:
+                if codes is not None:
+                    dataset.write(codes)
+                dataset.update_tags(
+                    **{FACTS_TAG: json.dumps({"beyond": out_of_range.tolist(), "seen": valid_px})}
+                )
+            if self._packed or codes is None:
+                with rasterio.open(partial) as dataset:  # what GDAL could not write when closing shows here
+                    dataset.checksum(dataset.count)
+            else:
+                check_whole(partial, path)
+            self.still_ours()
+            partial.replace(path)
+        except (RasterioIOError, FileNotFoundError) as error:
+            self.still_ours()  # the run that has taken the folder took what was just being written, too
+            raise write_error(path, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _profile(self, unit: Window, filled: bool) -> dict[str, Any]:
+        """Creation options of a part; blocks without result take no room, uncompressed only in an empty part."""
+        packing = {"compress": "zstd", "zstd_level": 1, "predictor": 2} if self._packed else {}
+        return {
             "driver": "GTiff",
             "width": unit.width,
             "height": unit.height,
@@ -113,27 +149,9 @@ class Parts:
             "blockxsize": 512,
             "blockysize": 512,
             "interleave": "band",
-            "compress": "zstd",
-            "zstd_level": 1,
-            "predictor": 2,
-            "sparse_ok": True,
+            "sparse_ok": self._packed or not filled,
+            **packing,
         }
-        try:
-            with rasterio.open(partial, "w", **profile) as dataset:
-                if codes is not None:
-                    dataset.write(codes)
-                dataset.update_tags(
-                    **{FACTS_TAG: json.dumps({"beyond": out_of_range.tolist(), "seen": valid_px})}
-                )
-            with rasterio.open(partial) as dataset:  # what GDAL could not write when closing shows here
-                dataset.checksum(dataset.count)
-            self.still_ours()
-            partial.replace(path)
-        except (RasterioIOError, FileNotFoundError) as error:
-            self.still_ours()  # the run that has taken the folder took what was just being written, too
-            raise write_error(path, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def facts(self) -> tuple[NDArray[np.int64], int]:
         """Return sums over all units: pixels out of range, (bands,), and pixels with a value."""
@@ -276,6 +294,19 @@ def held_bytes(folder: Path) -> int:
         with suppress(FileNotFoundError):  # another shard has just renamed it
             total += path.stat().st_size
     return total
+
+
+def room_for_plain(folder: Path, window: Window, layers: Sequence[Layer]) -> bool:
+    """Whether a disk has so much room that parts need not be compressed, which saves a third of their time.
+
+    Args:
+        folder: folder of the parts.
+        window: pixels to predict.
+        layers: layers of each part.
+    """
+    return (
+        PLAIN_SHARE * shutil.disk_usage(folder).free >= 2 * band_count(layers) * window.width * window.height
+    )
 
 
 def remove_parts(folder: Path) -> None:

@@ -8,7 +8,6 @@ job resumes with them, and several runs can share one prediction (`shards`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,22 @@ from typing import Any
 from ..channel import Channel
 from ..contract import PredictJob, Recipe, encode, present, shard_of
 from ..contract.checks import area_problems
+from ..device.devices import KINDS
+from ..device.finding import announce, device_warnings, find_device
 from ..modelfile.reading import ModelFile, read_model
 from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
 from ..raster.grid import Window
-from ..raster.stream import pump
 from ..stacking.file_checks import file_problems
 from ..stacking.reader import StackReader
 from ..stacking.recipe_plan import raise_errors
 from ..stacking.recipes import absolute
-from .block_reader import BandReader, Block
+from .computing import compute_parts
 from .inference import Setup, Variants, set_up, windows_warning
 from .matching import Match, match_extent, prediction_sentence
-from .parts import PartBuilder, Parts, held_bytes, parts_folder, prepare_parts, remove_parts
+from .parts import Parts, held_bytes, parts_folder, prepare_parts, remove_parts, room_for_plain
 from .result_files import files_bytes, scratch_bytes, write_files
-from .result_layers import CLASSES, OUT_OF_RANGE, Piece, band_count, layers_of, predict_block
+from .result_layers import CLASSES, OUT_OF_RANGE, band_count, layers_of
 from .run_plan import RunPlan, agree_on, needed_units, plan_key, unit_px_for, units, with_plan
 from .runtimes.averaging import variant_count
 from .shards import (
@@ -192,29 +192,34 @@ def predict_parts(
     job, model, shard = task.job, task.model, shard_of(task.job.shard)
     started = time.monotonic()
     with StackReader(task.recipe) as stack:
+        announce(find_device(job.device), lambda text: channel.log(text, "warning"))
         setup, plan = plan_windows(task, stack, plan, channel)
         beside = parts_folder(task.folder / job.output)
-        parts = Parts(beside, task.recipe.grid, task.window, plan, task.layers, len(model.recipe.bands))
+        # several machines may share the folder over a network, where packed parts are faster
+        packed = shard is not None or not room_for_plain(beside, task.window, task.layers)
+        bands = len(model.recipe.bands)
+        parts = Parts(beside, task.recipe.grid, task.window, plan, task.layers, bands, packed)
         mine = parts.needed if shard is None else parts.needed[shard[0] - 1 :: shard[1]]
         todo = sorted(set(mine) - parts.present())
         resumed = len(mine) - len(todo)
         if resumed:
             channel.log(f"{resumed} of {len(mine)} parts are there from before; {len(todo)} are left to do.")
-        reader = BandReader(stack, model, task.area, bool(job.beyond))
-        pixels = predict_windows(task, parts, setup, reader, todo, channel)
+        computed = compute_parts(task, parts, setup, stack, todo, channel)
     seconds = time.monotonic() - started
     return parts, {
         "runtime": setup.runtime.title,
         "precision": setup.runtime.precision,
-        "device": setup.runtime.device,
+        "device": str(setup.runtime.device),
         "agreement": setup.choice.agreement,
         "int8_loss": setup.choice.int8_loss,
         "largest_difference": plan.difference,
         "views": setup.variants,
         "core_px": setup.core_px,
-        "mpx_per_s": round(pixels / 1e6 / max(seconds, 1e-9), 3),
+        "mpx_per_s": round(computed.pixels / 1e6 / max(seconds, 1e-9), 3),
         "seconds": round(seconds, 2),
         "resumed_parts": resumed,
+        **computed.facts,
+        "warnings": [*computed.warnings, *device_warnings(setup.runtime.device)],
     }
 
 
@@ -243,53 +248,42 @@ def plan_windows(
             precision=wanted.precision, int8_loss=job.int8_loss, variants=variants, check_windows=known is None,
         )  # fmt: skip
 
-    setup = opened(with_plan(job, known))
     if known is not None:
-        return setup, known
+        return opened(on_this_device(with_plan(job, known), known, channel)), known
+    setup = opened(job)
     name, precision, difference = setup.opened.runtime, setup.opened.precision, setup.choice.difference
     unit_px = unit_px_for(setup.core_px, setup.step_px)
-    mine = RunPlan(str(plan), name, precision, setup.core_px, unit_px, difference)
+    kind = setup.runtime.device.kind
+    mine = RunPlan(str(plan), name, precision, setup.core_px, unit_px, difference, kind)
     agreed = agree_on(parts_folder(task.folder / job.output), mine)
-    return (setup, mine) if agreed == mine else (opened(with_plan(job, agreed)), agreed)
+    return (
+        (setup, mine)
+        if agreed == mine
+        else (opened(on_this_device(with_plan(job, agreed), agreed, channel)), agreed)
+    )
 
 
-def predict_windows(
-    task: PredictionTask,
-    parts: Parts,
-    setup: Setup,
-    reader: BandReader,
-    todo: Sequence[int],
-    channel: Channel,
-) -> int:
-    """Read, predict and keep parts window by window, with a cancel point between two windows.
+def on_this_device(job: PredictJob, plan: RunPlan, channel: Channel) -> PredictJob:
+    """Return the job in an arithmetic that its device has; a device that has gone since the first part is said.
 
     Args:
-        task: the prediction.
-        parts: where results are kept.
-        setup: the network, ready to run.
-        reader: bands of the stack.
-        todo: numbers of the parts to predict.
-        channel: for progress and cancelling.
+        job: the prediction, with runtime and precision of the plan.
+        plan: of an earlier run.
+        channel: gets a warning where the kind of device has changed.
 
-    Returns:
-        Pixels of these parts.
+    Raises:
+        GeoSegError: `no_gpu` where the job names a device that is not here.
     """
-    total = sum(parts.units[index].height * parts.units[index].width for index in todo)
-    done, started = 0, time.monotonic()
-    builder = PartBuilder(parts, band_count(task.layers))
-    channel.progress("predict", 0, total)
-
-    def compute(item: tuple[int, Block]) -> tuple[int, Piece]:
-        nonlocal done
-        piece = predict_block(setup, item[1], task.layers, channel.log)
-        done += piece.window.height * piece.window.width
-        rate = done / 1e6 / max(time.monotonic() - started, 1e-9)
-        channel.progress("predict", done, total, f"{rate:.2f} Mpx/s")
-        return item[0], piece
-
-    items = ((index, cut) for index in todo for cut in setup.cuts(parts.units[index]))
-    pump(items, lambda item: (item[0], reader.read(item[1])), compute, lambda item: builder.add(*item))
-    return total
+    device = find_device(job.device)
+    if job.runtime == "openvino" or plan.device in ("", device.kind):
+        return job
+    before = KINDS[plan.device].title if plan.device in KINDS else plan.device
+    channel.log(
+        f"The first parts were predicted on another device ({before}); the others are predicted on {device.name}: "
+        "single pixels may get another class.",
+        "warning",
+    )
+    return job if job.precision in (*device.precisions, "int8") else replace(job, precision="float32")
 
 
 def assemble(task: PredictionTask, parts: Parts, facts: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -320,7 +314,7 @@ def assemble(task: PredictionTask, parts: Parts, facts: dict[str, Any], channel:
         "counts": {},
         "nodata_px": 0,
         "cleaned": None,
-        "warnings": windows_warning(facts["runtime"], facts["largest_difference"]),
+        "warnings": [*windows_warning(facts["runtime"], facts["largest_difference"]), *facts["warnings"]],
     }
     there = len(parts.present())
     if there < len(parts.needed):

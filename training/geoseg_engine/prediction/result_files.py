@@ -7,6 +7,7 @@ bytes with any size of windows, in shards, and after an interruption.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,17 @@ ROWS_PX, COLUMNS_PX = 512, 4096
 """What is read and written at once: a row of blocks of the files, so many columns of it."""
 
 
-class ClassCounts:
-    """Pixels and area of each class over all windows."""
+WRITTEN_AT_ONCE = 2
+"""Files: while the overviews of one are made, the next is written."""
 
-    def __init__(self, grid: Grid) -> None:
+
+class ClassCounts:
+    """Pixels and area of each class, and of IGNORE, over all windows."""
+
+    def __init__(self, grid: Grid, classes: Sequence[LabelClass]) -> None:
+        """Begin with nothing; no other codes are counted than those of `classes` and IGNORE."""
         self._grid = grid
+        self._codes = sorted({*(item.id for item in classes), IGNORE})
         self.pixels = np.zeros(IGNORE + 1, np.int64)
         self.areas_m2 = np.zeros(IGNORE + 1)
 
@@ -47,9 +54,9 @@ class ClassCounts:
             ids: class ids (rows, cols).
             window: pixels of the grid.
         """
-        counts, areas_m2 = class_areas(self._grid, ids, window, range(IGNORE + 1))
-        self.pixels += counts.sum(axis=0)
-        self.areas_m2 += areas_m2
+        counts, areas_m2 = class_areas(self._grid, ids, window, self._codes)
+        self.pixels[self._codes] += counts.sum(axis=0)
+        self.areas_m2[self._codes] += areas_m2
 
 
 @dataclass(frozen=True)
@@ -87,15 +94,41 @@ class RasterFiles:
             GeoSegError: `not_writable`, `disk_full`.
             Cancelled: if the user stops; the file in work is not there then.
         """
-        counts = ClassCounts(self.grid)
+        counts = ClassCounts(self.grid, self.classes)
         wanted = [layer for layer in self.layers if layer.key in files]
         total = self.grid.height * self.grid.width * sum(len(layer.bands) for layer in wanted)
-        done = 0
-        for layer in wanted:
-            with self._writer(layer, files[layer.key]) as writer, PartsReader(self.parts) as reader:
-                done = self._copy(layer, reader, writer, counts, done, total, channel)
-                channel.send("progress", phase=f"finishing {files[layer.key].name}", done=0, total=1, rate="")
+        done, writing = 0, []
+        with ThreadPoolExecutor(WRITTEN_AT_ONCE, "files") as pool:
+            for layer in sorted(wanted, key=lambda layer: not layer.is_share):  # their overviews take longest
+                copied: Future[int] = Future()
+                writing.append(pool.submit(self._write, layer, files, counts, done, total, channel, copied))
+                done = copied.result()
+            names = ", ".join(files[layer.key].name for layer in wanted)
+            channel.send("progress", phase=f"finishing {names}", done=0, total=1, rate="")
+            for each in writing:
+                each.result()
         return counts
+
+    def _write(
+        self,
+        layer: Layer,
+        files: Mapping[str, Path],
+        counts: ClassCounts,
+        done: int,
+        total: int,
+        channel: Channel,
+        copied: Future[int],
+    ) -> None:
+        """Write one file; `copied` gets the pixels done, or what went wrong, before its overviews are made."""
+        try:
+            with self._writer(layer, files[layer.key]) as writer:
+                with PartsReader(self.parts) as reader:
+                    done = self._copy(layer, reader, writer, counts, done, total, channel)
+                copied.set_result(done)
+        except BaseException as error:
+            if not copied.done():
+                copied.set_exception(error)
+            raise
 
     def _writer(self, layer: Layer, path: Path) -> RasterWriter:
         classes = self.classes if layer.key == CLASSES else ()

@@ -45,8 +45,9 @@ class Layer:
         """Return codes as the values of the file."""
         if not self.is_share:
             return np.minimum(codes, IGNORE).astype(np.uint8)
-        shares = (codes / np.float32(STEPS_OF_ONE)).astype(np.float32)
-        shares[codes == MISSING] = np.nan
+        shares = np.multiply(codes, np.float32(1 / STEPS_OF_ONE), dtype=np.float32)  # a power of two: exact
+        if codes.size and codes.max() == MISSING:
+            shares[codes == MISSING] = np.nan
         return shares
 
 

@@ -34,6 +34,7 @@ class RunPlan:
         core_px: side of a core.
         unit_px: side of a unit, the square that one part holds.
         difference: see `tiling_invariance.largest_difference`; None if it was not computed.
+        device: kind of device that it was made on; empty in plans of former versions.
     """
 
     key: str
@@ -42,6 +43,7 @@ class RunPlan:
     core_px: int
     unit_px: int
     difference: float | None = None
+    device: str = ""
 
 
 def plan_key(task: PredictionTask) -> str:

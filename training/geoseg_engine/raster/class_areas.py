@@ -27,8 +27,8 @@ def row_counts(codes: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.in
     """
     if len(wanted) > FEW_CODES:
         return np.stack([np.bincount(row, minlength=256)[list(wanted)] for row in codes])
-    found = [np.add.reduce((codes == item).view(np.uint8), axis=1, dtype=np.int64) for item in wanted]
-    return np.stack(found, axis=1)
+    found = [[np.count_nonzero(row) for row in codes == item] for item in wanted]
+    return np.array(found, np.int64).reshape(len(wanted), len(codes)).T
 
 
 def class_areas(

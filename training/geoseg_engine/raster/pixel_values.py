@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,9 @@ def raster_values(
     inside = part.clipped(dataset.height, dataset.width)
     if inside.empty:
         return np.full((len(indexes), part.height, part.width), np.nan, dtype)
-    try:
+    with reading(source, inside):
         raw = dataset.read(indexes, window=inside.rasterio)
         invalid = invalid_pixels(source, dataset, indexes, inside, raw)
-    except RasterioError as error:
-        raise GeoSegError(
-            "cannot_read",
-            f"Layer '{title(source)}' is damaged: rows {inside.row} to {inside.row + inside.height} cannot be read.",
-            "Get the file again, or export what QGIS can still read.",
-            str(error),
-        ) from error
     values = _scaled(raw, dataset, indexes, dtype)
     if invalid is not None:
         values[invalid] = np.nan
@@ -60,6 +54,28 @@ def raster_values(
     rows, cols = inside.within(part)
     result[:, rows, cols] = values
     return result
+
+
+@contextmanager
+def reading(source: Source, window: Window) -> Iterator[None]:
+    """Return the context of reading a window of a raster.
+
+    Args:
+        source: names the layer.
+        window: inside the raster.
+
+    Raises:
+        GeoSegError: `cannot_read` if the file is damaged.
+    """
+    try:
+        yield
+    except RasterioError as error:
+        raise GeoSegError(
+            "cannot_read",
+            f"Layer '{title(source)}' is damaged: rows {window.row} to {window.row + window.height} cannot be read.",
+            "Get the file again, or export what QGIS can still read.",
+            str(error),
+        ) from error
 
 
 def check_exact(values: np.ndarray, name: str) -> None:

@@ -29,8 +29,9 @@ def pump(
     compute: Callable[[Read], Done],
     write: Callable[[Done], None],
     depth: int = 1,
+    readers: int = 1,
 ) -> None:
-    """Pass every item through read (own thread), compute (this thread) and write (own thread), in order.
+    """Pass every item through read (own threads), compute (this thread) and write (own thread), in order.
 
     At most `depth` items wait on either side of `compute`, so memory does not grow with the number of
     items. The first error of any stage ends all three and is raised here; what has been read by then is
@@ -38,12 +39,13 @@ def pump(
 
     Args:
         items: to process.
-        read: runs in a thread of its own.
+        read: runs in `readers` threads of its own.
         compute: runs in this thread.
         write: runs in a thread of its own.
         depth: items that may wait, at least 1.
+        readers: threads that read, each an item; no more than depth + 1 have one.
     """
-    reader = ThreadPoolExecutor(1, "reader")
+    reader = ThreadPoolExecutor(readers, "reader")
     writer = ThreadPoolExecutor(1, "writer")
     written: deque[Future[None]] = deque()
     try:

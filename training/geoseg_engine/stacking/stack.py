@@ -14,12 +14,10 @@ from ..outputs import not_writable, prepare_folder, require_room, size_title, ta
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, unit_title
 from .metric_crs import suggested_crs
-from .reader import ParallelReader, StackReader, open_stack
+from .reader import ParallelReader
 from .recipe_plan import as_problem, raise_errors
 from .recipes import SUFFIX, names_of, recipe_path, write_recipe
 from .stack_plan import area_polygon, plan_stack
-
-__all__ = ["StackReader", "open_stack", "run", "write_stack"]
 
 PACKED_SHARE = 0.3
 """Minimum size on disk of a composite, as a share of its float32 values."""

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ..contract import IGNORE
 from ..modelfile.directional_bands import DirectionalBands
+from .transfer import sent
 
 SCALE = 1.25
 SCALED_SHARE = 0.5
@@ -133,10 +134,10 @@ def rotate_quarters(
     places = torch.arange(side * side, device=images.device).view(side, side)
     rotated = [torch.rot90(places, number) for number in range(4)]
     ways = torch.stack([*rotated, *(item.flip(1) for item in rotated)]).flatten(1)
-    index = ways[torch.from_numpy(quarters + 4 * mirrored).to(images.device)]
+    index = ways[sent(quarters + 4 * mirrored, images.device)]
     moved = images.flatten(2).gather(2, index[:, None].expand(-1, images.shape[1], -1)).view_as(images)
     cosine, sine = np.array([1, 0, -1, 0])[quarters], np.array([0, 1, 0, -1])[quarters]
-    numbers = (torch.from_numpy(item).to(images) for item in (cosine, sine, 1 - 2 * mirrored))
+    numbers = (sent(item, images.device, images.dtype) for item in (cosine, sine, 1 - 2 * mirrored))
     return directions.rotate_components(moved, *numbers), labels.flatten(1).gather(1, index).view_as(labels)
 
 
@@ -198,7 +199,7 @@ def rotate_and_shift(
     moves = rng.integers(-reach, reach + 1, size=(batch, 2)) * 2.0 / side
     cosine, sine = np.cos(angles), np.sin(angles)
     rows = np.stack([np.stack([cosine, -sine, moves[:, 0]], 1), np.stack([sine, cosine, moves[:, 1]], 1)], 1)
-    matrix = torch.from_numpy(rows).to(images)
+    matrix = sent(rows, images.device, images.dtype)
     grid = functional.affine_grid(matrix, [batch, 1, side, side], align_corners=False)
     moved = functional.grid_sample(images, grid, "bilinear", "reflection", align_corners=False)
     shown = (labels.to(images.dtype) - IGNORE)[:, None]
@@ -282,10 +283,11 @@ def cut_and_mix(images: Tensor, labels: Tensor, rng: np.random.Generator) -> tup
     area = rng.uniform(*MIXED_AREA, batch) * (rng.random(batch) < MIXED_SHARE)
     shape = rng.uniform(0.5, 2.0, batch)
     sides = np.stack([np.sqrt(area * shape), np.sqrt(area / shape)], 1).clip(0, 1)
-    start = torch.from_numpy(rng.random((batch, 2)) * (1 - sides)).to(images.device)[:, :, None] * side
-    end = start + torch.from_numpy(sides).to(images.device)[:, :, None] * side
+    start = rng.random((batch, 2)) * (1 - sides) * side
+    edges = np.ceil(np.stack([start, start + sides * side])).astype(np.int64)
+    first, end = sent(edges, images.device)[..., None]
     place = torch.arange(side, device=images.device)
-    inside = (place >= start) & (place < end)
+    inside = (place >= first) & (place < end)
     mask = inside[:, 0, :, None] & inside[:, 1, None, :]
     return _put(images, labels, mask, _donors(images, rng))
 
@@ -311,9 +313,9 @@ def copy_rare(images: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple
     counts[:, IGNORE] = 0
     total = counts.sum(dim=0)
     rarity = torch.where(counts > 0, total, torch.inf)
-    rarity[:, total.argmax()] = torch.inf
+    rarity.index_fill_(1, total.argmax()[None], torch.inf)  # an index in brackets would wait for the number
     pixels, rare = rarity[donors].min(dim=1)
-    gets = torch.from_numpy(rng.random(len(images)) < MIXED_SHARE).to(images.device)
+    gets = sent(rng.random(len(images)) < MIXED_SHARE, images.device)
     mask = (labels[donors] == rare[:, None, None]) & (gets & torch.isfinite(pixels))[:, None, None]
     return _put(images, labels, mask, donors)
 
@@ -322,7 +324,7 @@ def _donors(images: Tensor, rng: np.random.Generator) -> Tensor:
     """Another crop for every crop of the batch."""
     batch = len(images)
     apart = int(rng.integers(1, batch)) if batch > 1 else 0
-    return torch.from_numpy((np.arange(batch) + apart) % batch).to(images.device)
+    return sent((np.arange(batch) + apart) % batch, images.device)
 
 
 def _put(images: Tensor, labels: Tensor, mask: Tensor, donors: Tensor) -> tuple[Tensor, Tensor]:
@@ -332,4 +334,4 @@ def _put(images: Tensor, labels: Tensor, mask: Tensor, donors: Tensor) -> tuple[
 
 def _column(values: np.ndarray, images: Tensor) -> Tensor:
     """Numbers (batch, bands) as a factor of images (batch, bands, rows, cols)."""
-    return torch.from_numpy(values.astype(np.float32)).to(images)[:, :, None, None]
+    return sent(values.astype(np.float32), images.device, images.dtype)[:, :, None, None]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from ..channel import Channel
 from ..contract import GeoSegError
+from ..device.devices import Device
 from .augmentation import DirectionalBands, augment, source_size
 from .distributed import Group
 from .plan import Plan
@@ -19,8 +20,6 @@ from .scene import ImageInMemory, Scene
 from .trainer import Trainer
 
 Batch = tuple[Tensor, Tensor]
-ALLOCATOR = "DefaultCPUAllocator"
-"""What torch's message holds when the CPU has no more memory; it is a plain RuntimeError."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class BatchSource:
     plan: Plan
     scene: Scene
     sampler: Sampler
-    device: torch.device
+    device: Device
     group: Group
 
     def read(self, number: int, batch_size: int) -> Batch:
@@ -55,8 +54,8 @@ class BatchSource:
         random = self.sampler.random(number, 1)
         size = source_size(crop_px, random, augmented) if augmented else crop_px
         images, labels = self.sampler.crops(number, batch_size, size, self.group.share)
-        if self.device.type == "cuda" and images.device.type == "cpu":
-            return images.pin_memory(), labels.pin_memory()
+        if images.device.type == "cpu":
+            return self.device.pinned(images), self.device.pinned(labels)
         return images, labels
 
     def to_device(self, number: int, crops: Batch) -> Batch:
@@ -69,12 +68,20 @@ class BatchSource:
         Returns:
             Images (batch, bands, crop_px, crop_px) and labels (batch, crop_px, crop_px).
         """
-        images, labels = (item.to(self.device, non_blocking=True) for item in crops)
+        images, labels = (item.to(self.device.torch_device, non_blocking=True) for item in crops)
         if not self.plan.augment:
             return images, labels
-        directions = DirectionalBands.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
-        random = self.sampler.random(number, 2 + self.group.rank)
-        return augment(images, labels, self.plan.crop_px, directions, random, self.plan.augment)
+
+        def augmented() -> Batch:
+            random = self.sampler.random(number, 2 + self.group.rank)
+            return augment(images, labels, self.plan.crop_px, self.directions, random, self.plan.augment)
+
+        return self.device.run(augmented)
+
+    @cached_property
+    def directions(self) -> DirectionalBands:
+        """Bands that allow only some rotations, or none."""
+        return DirectionalBands.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
 
     def batch(self, number: int, batch_size: int) -> Batch:
         """Return the augmented crops of a step.
@@ -104,7 +111,7 @@ def batches(source: BatchSource, steps: range, batch_size: Callable[[], int]) ->
     Yields:
         Images (batch, bands, crop_px, crop_px) and labels (batch, crop_px, crop_px).
     """
-    if is_on_device(source.scene, source.device) and source.device.type != "cpu":
+    if is_on_gpu(source.scene):
         yield from (source.batch(number, batch_size()) for number in steps)
         return
     with ThreadPoolExecutor(1) as pool:
@@ -133,22 +140,15 @@ def train_step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channe
     """
     while True:
         try:
-            return trainer.step(images[: trainer.batch_size], labels[: trainer.batch_size])
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
+            size = trainer.batch_size
+            return trainer.device.run(lambda: trainer.step(images[:size], labels[:size]))  # noqa: B023
+        except MemoryError as error:
             if trainer.batch_size == 1 or trainer.group.size > 1:
                 raise out_of_memory_error(images, trainer) from error
             trainer.batch_size //= 2
         trainer.optimizer.zero_grad(set_to_none=True)
-        if trainer.device.type == "cuda":
-            torch.cuda.empty_cache()
+        trainer.device.empty_cache()
         channel.log(f"Out of memory: training continues with {trainer.batch_size} crops per step.", "warning")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that the device or the computer has no more memory."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or ALLOCATOR in str(error)
 
 
 def out_of_memory_error(images: Tensor, trainer: Trainer) -> GeoSegError:
@@ -161,7 +161,7 @@ def out_of_memory_error(images: Tensor, trainer: Trainer) -> GeoSegError:
     crops = (
         "A single crop" if len(images) == 1 or trainer.group.size == 1 else f"A step of {len(images)} crops"
     )
-    on_gpu = trainer.device.type == "cuda"
+    on_gpu = trainer.device.is_gpu
     place = "the memory of the GPU" if on_gpu else "memory"
     hint = "Choose a smaller crop or fewer base channels" + (", or the CPU as device." if on_gpu else ".")
     if trainer.group.size > 1:
@@ -173,11 +173,6 @@ def out_of_memory_error(images: Tensor, trainer: Trainer) -> GeoSegError:
     )
 
 
-def is_on_device(scene: Scene, device: torch.device) -> bool:
-    """Return whether the image of a scene is in the memory of a device.
-
-    Args:
-        scene: image and labels.
-        device: of the training.
-    """
-    return isinstance(scene.image, ImageInMemory) and scene.image.scores.device == device
+def is_on_gpu(scene: Scene) -> bool:
+    """Return whether the image of a scene is in the memory of a GPU."""
+    return isinstance(scene.image, ImageInMemory) and scene.image.on_gpu

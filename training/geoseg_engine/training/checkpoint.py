@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..channel import Channel
 from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode, decode_all, encode, params_of
+from ..device.devices import CPU, Device
 from ..modelfile.stats import Statistics
 from ..models import state_shapes
 from ..models.torchfile import read_torch
@@ -37,11 +38,13 @@ VALUE_TYPES: dict[Any, tuple[str, ...]] = {
 }  # fmt: skip
 ITEM_TYPES: dict[str, type] = {"bands": str, "classes": str, "history": dict}
 """Types of the values of a checkpoint, and of the items of its lists."""
+RNG_KEYS = {"rocm": "cuda"}
+"""Kind of device -> its key in the state of random generators, where that is not the kind itself."""
 FIXED_SETTINGS = tuple(name for name, param in params_of(TrainJob).items() if param.fixed)
 """Settings that cannot change when a run resumes: optimizer state, best score and order of crops depend on them."""
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
+def save(path: Path, state: dict[str, Any], device: Device = CPU) -> None:
     """Write a checkpoint with the state of the random generators.
 
     The file is written under a temporary name and then renamed: a kill at any moment leaves the old or the new one
@@ -50,13 +53,14 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Args:
         path: of the checkpoint.
         state: plain values and tensors.
+        device: of the training.
 
     Raises:
         GeoSegError: `disk_full`, `write_failed`.
     """
     partial = path.with_name(path.name + ".part")
     try:
-        torch.save({"format": FORMAT, **state, "rng": rng_state()}, partial)
+        torch.save({"format": FORMAT, **state, "rng": rng_state(device)}, partial)
         partial.replace(path)
     except RuntimeError as error:
         raise write_error(path, error) from error
@@ -79,17 +83,23 @@ def load(path: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def rng_state() -> dict[str, Any]:
-    """Return the state of torch's random generators on every device."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+def rng_state(device: Device = CPU) -> dict[str, Any]:
+    """Return the state of torch's random generators: of the CPU, and of all devices of a kind under its name."""
+    states = {} if device.kind == "cpu" else {RNG_KEYS.get(device.kind, device.kind): device.rng_state()}
+    return {"cpu": torch.get_rng_state(), **states}
 
 
-def restore_rng(state: dict[str, Any]) -> None:
-    """Restore the state that `rng_state` returned; GPUs are skipped where their number has changed."""
+def restore_rng(state: dict[str, Any], device: Device = CPU) -> None:
+    """Restore the state that `rng_state` returned; that of another kind or number of devices is left out.
+
+    Args:
+        state: of the checkpoint.
+        device: that training goes on on.
+    """
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    states = state.get(RNG_KEYS.get(device.kind, device.kind))
+    if device.is_gpu and isinstance(states, (list, tuple)) and all(isinstance(one, Tensor) for one in states):
+        device.set_rng_state(list(states))
 
 
 def unusable_checkpoint(path: Path, why: str) -> GeoSegError:

@@ -21,6 +21,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..channel import Channel, has_others
+from ..contract import GeoSegError
+from ..device.devices import CPU, Device, gpus
 from .plan import Plan
 
 Value = TypeVar("Value")
@@ -50,12 +52,23 @@ class Group:
         """Items of a list that this process works on."""
         return slice(self.rank, None, self.size)
 
-    def device(self, wanted: torch.device) -> torch.device:
-        """Return the device of this process; `wanted` itself unless several processes train on GPUs."""
-        if self.size == 1 or wanted.type != "cuda":
+    def device(self, wanted: Device) -> Device:
+        """Return the device of this process; `wanted` itself unless several processes train on GPUs.
+
+        Raises:
+            GeoSegError: `no_gpu` where this process has none, or several cannot exchange data there.
+        """
+        if self.size == 1 or not wanted.is_gpu:
             return wanted
-        device = torch.device("cuda", self.local_rank)
-        torch.cuda.set_device(device)
+        found = [gpu for gpu in gpus() if gpu.kind == wanted.kind]
+        if self.local_rank >= len(found) or not wanted.offer.collectives:
+            raise GeoSegError(
+                "no_gpu",
+                f"{self.size} processes cannot train on {len(found)} of the kind '{wanted.title}'.",
+                "Start one process for each GPU, or choose the CPU as device.",
+            )
+        device = found[self.local_rank]
+        device.make_current()
         return device
 
     def with_divisible_batch(self, plan: Plan) -> Plan:
@@ -70,7 +83,7 @@ class Group:
         distributed.broadcast_object_list(values, src=0)
         return values[0]
 
-    def broadcast_numbers(self, numbers: tuple[float, ...], device: torch.device) -> tuple[float, ...]:
+    def broadcast_numbers(self, numbers: tuple[float, ...], device: Device) -> tuple[float, ...]:
         """Return the first process's numbers in every process; faster than `broadcast`, for every step.
 
         Args:
@@ -79,7 +92,7 @@ class Group:
         """
         if self.size == 1:
             return numbers
-        shared = torch.tensor(numbers, dtype=torch.float64, device=device)
+        shared = torch.tensor(numbers, dtype=torch.float64, device=for_numbers(device))
         distributed.broadcast(shared, src=0)
         return tuple(shared.tolist())
 
@@ -99,7 +112,7 @@ class Group:
         everyones[0][self.rank] = logits
         return torch.cat(everyones[0]), torch.cat(everyones[1])
 
-    def summed(self, counts: NDArray[Any], device: torch.device) -> NDArray[Any]:
+    def summed(self, counts: NDArray[Any], device: Device) -> NDArray[Any]:
         """Return the sum of an array over the processes, exact up to 2**53.
 
         Args:
@@ -111,7 +124,7 @@ class Group:
         """
         if self.size == 1:
             return counts
-        total = torch.from_numpy(counts.astype(np.float64)).to(device)
+        total = torch.from_numpy(counts.astype(np.float64)).to(for_numbers(device))
         distributed.all_reduce(total)
         return total.cpu().numpy().astype(counts.dtype)
 
@@ -129,7 +142,7 @@ class Group:
         """Return the channel of the training loop: with other processes a cancel counts once all have received it."""
         return channel if self.size == 1 else AgreedChannel(channel)
 
-    def check_cancelled(self, channel: Channel, device: torch.device) -> None:
+    def check_cancelled(self, channel: Channel, device: Device) -> None:
         """Raise Cancelled in all processes, between two steps, if the user has cancelled the first.
 
         Args:
@@ -152,7 +165,7 @@ class Group:
         """
         if self.size == 1:
             return network
-        on_gpu = next(network.parameters()).device.type == "cuda"
+        on_gpu = next(network.parameters()).device.type != "cpu"
         synchronise(network, nn.SyncBatchNorm if on_gpu else SyncedBatchNorm)
         return DistributedDataParallel(
             network,
@@ -165,7 +178,12 @@ class Group:
 ALONE = Group()
 
 
-def join_group(wanted: torch.device) -> Group:
+def for_numbers(device: Device) -> torch.device:
+    """Return where processes exchange double precision: the CPU where the device has none."""
+    return device.torch_device if device.has_float64 else CPU.torch_device
+
+
+def join_group(wanted: Device) -> Group:
     """Join the processes that torchrun announces by environment variables; without them this process is alone."""
     if not has_others():
         return ALONE
@@ -174,7 +192,7 @@ def join_group(wanted: torch.device) -> Group:
     )
     device = group.device(wanted)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group(device.offer.collectives)
         atexit.register(distributed.destroy_process_group)
     return group
 

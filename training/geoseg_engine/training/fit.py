@@ -25,7 +25,8 @@ from ..contract import (
 )
 from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
-from ..modelfile.precision import device_name, find_device
+from ..device.devices import Device
+from ..device.finding import announce, device_warnings, find_device
 from ..modelfile.reading import ModelFile
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
@@ -41,6 +42,7 @@ from .initial_weights import (
 )
 from .label_statistics import check_classes, class_warnings
 from .loop import HISTORY_FILE, Session, train
+from .placement import scene_on_device
 from .preparing import Prepared, prepare, prepare_resumed
 from .saving import MODEL_FILE, calibrate, provenance, summarise, write_model
 from .scene import Scene, load_scene, padding
@@ -100,12 +102,12 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     device = find_device(job.device)
     group = join_group(device)
     device = group.device(device)
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True
+    device.make_deterministic()
     report_device(device, channel)
 
     data = read_training_data(job, folder, output, channel)
-    job, scene, saved = data.job, data.scene, data.saved
+    job, saved = data.job, data.saved
+    scene = data.scene if job.dry_run else scene_on_device(data.scene, device, channel)
     if saved:
         prepared = prepare_resumed(job, scene, saved, device, group, channel)
     else:
@@ -123,7 +125,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if session.plan.minutes:
         ends = started + 60 * session.plan.minutes
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
-    cancelled, meter = train(session, trainer)
+    cancelled, meter = train(session, trainer, scene)
     if not group.first:
         return group.broadcast({})
 
@@ -133,7 +135,8 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     summary["provenance"] = provenance(data.dataset, data.folder, time.monotonic() - started)
     write_model(session, trainer, data.dataset, data.warnings, summary, calibration)
     write_json(output / METRICS_FILE, summary)
-    return group.broadcast(report_files(output, summary, data.warnings, channel))
+    warnings = (*data.warnings, *device_warnings(device))
+    return group.broadcast(report_files(output, summary, warnings, channel))
 
 
 def read_training_data(job: TrainJob, folder: Path, output: Path, channel: Channel) -> TrainingData:
@@ -221,26 +224,26 @@ def report_files(
     }
 
 
-def report_device(device: torch.device, channel: Channel) -> None:
-    """Send the event `hello` with the device that the job runs on.
+def report_device(device: Device, channel: Channel) -> None:
+    """Send the event `hello` with the device that the job runs on, and log what is wrong with it.
 
     Args:
         device: GPU or CPU.
         channel: gets the event.
     """
-    name, memory_mb = device_name(device)
     channel.send(
         "hello",
         protocol=PROTOCOL,
         engine=__version__,
         versions={"torch": str(torch.__version__)},
-        device=name,
-        device_memory_mb=memory_mb,
+        device=device.name,
+        device_memory_mb=device.memory_mb,
     )
+    announce(device, lambda text: channel.log(text, "warning"))
 
 
 def plan_summary(
-    prepared: Prepared, device: torch.device, warnings: Sequence[Problem], complete: bool
+    prepared: Prepared, device: Device, warnings: Sequence[Problem], complete: bool
 ) -> dict[str, Any]:
     """Return the content of plan.json and the result of a dry run: settings, reasons, size of the network, time.
 
@@ -270,7 +273,7 @@ def plan_summary(
         "minutes": round(prepared.minutes, 2),
         "seconds_per_step": precision.seconds_per_step,
         "precision": precision.name,
-        "device": device_name(device)[0],
+        "device": device.name,
         "warnings": list(warnings),
     }
 

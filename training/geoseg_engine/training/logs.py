@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from ..channel import Channel
 from ..contract import IGNORE, LabelClass
+from ..device.devices import as_device
+from ..modelfile.precision import Precision
 from ..models import traits
 from ..outputs import whole_file
 from .scene import Scene
-from .validate import Core, cores
+from .validate import Core, cores, forward
 
 CSV_FILE, TENSORBOARD_FOLDER = "history.csv", "tensorboard"
 PICTURE_EPOCHS = 5
@@ -132,8 +134,8 @@ def picture(network: nn.Module, scene: Scene, classes: Sequence[LabelClass]) -> 
     part = max(parts, key=lambda item: _labelled(scene, item))
     scores = scene.image.read(part.row, part.col, part.height, part.width)
     with torch.no_grad():
-        device = next(network.parameters()).device
-        logits = network.eval()(scores[None].to(device))[0]
+        device = as_device(next(network.parameters()).device)
+        logits = forward(network.eval(), scores[None], device, Precision("float32"))[0]
     truth = np.full((part.height, part.width), IGNORE, dtype=np.uint8)
     known = scene.validation[part.row : part.row + part.height, part.col : part.col + part.width]
     truth[: known.shape[0], : known.shape[1]] = known

@@ -21,16 +21,15 @@ from .logs import Logs
 from .model_selection import score_function, selection_message, smoothed_loss
 from .plan import Plan
 from .sampler import Sampler
-from .scene import ImageInMemory, Scene
+from .scene import Scene
 from .trainer import Trainer
+from .transfer import LateNumbers
 from .validate import ValidationResult, validate
 
 HISTORY_FILE = "history.json"
 PROGRESS_EVERY_S = 0.5
 CHECK_LOSS_EVERY = 20
-"""Steps after which the loss is checked on a GPU: reading it waits for the GPU."""
-GPU_SHARE = 0.25
-"""The image is kept on the GPU if it uses at most this fraction of the free memory there."""
+"""Steps after which the loss is checked on a GPU, as many steps late: reading it at once would wait for the GPU."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,13 @@ class Meter:
         return min(left, trainer.seconds_left())
 
 
-def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
+def train(session: Session, trainer: Trainer, scene: Scene) -> tuple[bool, Meter]:
     """Train until the last epoch, no further improvement, the end of the time budget, or a cancel.
 
     Args:
         session: data, settings and output.
         trainer: at the first step or where a checkpoint left it.
+        scene: that of the session, its image where it is read fastest: see `placement`.
 
     Returns:
         Whether the user stopped it, and the measurements.
@@ -92,8 +92,7 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
     Raises:
         Cancelled: if the user stops before the first epoch is complete: there is nothing to keep.
     """
-    session = replace(session, scene=scene_on_device(session.scene, trainer.device))
-    session = replace(session, channel=trainer.group.channel(session.channel))
+    session = replace(session, scene=scene, channel=trainer.group.channel(session.channel))
     sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed, session.plan.by_class)
     meter = Meter()
     with closing(open_logs(session, trainer)) as logs:
@@ -183,12 +182,13 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
     started = reported = time.monotonic()
     losses: list[Tensor] = []
     source = BatchSource(plan, session.scene, sampler, trainer.device, trainer.group)
-    looks = 1 if trainer.device.type == "cpu" else CHECK_LOSS_EVERY
+    late = LateNumbers(trainer.device)
+    looks, behind = (CHECK_LOSS_EVERY, CHECK_LOSS_EVERY) if trainer.device.is_gpu else (1, 0)
     for images, labels in batches(source, steps, lambda: trainer.batch_size):
         trainer.group.check_cancelled(channel, trainer.device)
         losses.append(train_step(trainer, images, labels, channel))
         if len(losses) % looks == 0:
-            trainer.check_losses(torch.stack(losses[-looks:]).tolist())
+            trainer.check_losses(late.exchange(torch.stack(losses[-looks:])), behind)
         meter.crops += len(images) * trainer.group.size
         now = time.monotonic()
         if now - reported > PROGRESS_EVERY_S:
@@ -308,10 +308,11 @@ def save_checkpoint(session: Session, trainer: Trainer, meter: Meter) -> None:
         "found": encode(session.problems),
         "fingerprint": session.fingerprint,
         "precision": trainer.precision.name,
+        "device": trainer.device.name,
         "seconds_per_step": meter.seconds_per_step,
         **trainer.state(),
     }
-    checkpoint.save(session.output / checkpoint.FILE, state)
+    checkpoint.save(session.output / checkpoint.FILE, state, trainer.device)
 
 
 def report_epoch(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]) -> None:
@@ -330,18 +331,3 @@ def report_epoch(session: Session, trainer: Trainer, meter: Meter, row: dict[str
         seconds_left=round(meter.seconds_left(session, trainer), 1),
         **{key: value for key, value in row.items() if key != "scores"},
     )
-
-
-def scene_on_device(whole: Scene, device: torch.device) -> Scene:
-    """Return the scene with its image on the GPU, if it fits there.
-
-    Args:
-        whole: with its image in memory or on disk.
-        device: of the training.
-    """
-    image = whole.image
-    if device.type != "cuda" or not isinstance(image, ImageInMemory):
-        return whole
-    free, _ = torch.cuda.mem_get_info(device)
-    size = image.scores.numel() * image.scores.element_size()
-    return replace(whole, image=image.to(device)) if size <= GPU_SHARE * free else whole

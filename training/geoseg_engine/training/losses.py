@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..contract import IGNORE, LOSSES, GeoSegError
+from .transfer import sent
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Takes logits (batch, classes, rows, cols) and labels uint8 (batch, rows, cols); returns a scalar."""
@@ -69,7 +70,7 @@ class Pixels:
             if len(chosen) < len(flat):
                 values, flat, counts = values[:, chosen], flat[chosen], counts[chosen]
         truth = flat.long().masked_fill(~counts, 0)
-        return cls(values, truth, counts.to(values.dtype), weights.to(values), common)
+        return cls(values, truth, counts.to(values.dtype), weights.to(values.dtype).to(values.device), common)
 
     @cached_property
     def log_probabilities(self) -> Tensor:
@@ -259,9 +260,12 @@ def loss_of(name: str, class_weights: Sequence[float], common: int = 0) -> Loss:
     if unknown:
         raise GeoSegError("loss", f"Unknown loss '{unknown[0]}'.", f"Choose from: {', '.join(LOSSES)}.")
     terms = [TERMS[part] for part in name.split("+")]
-    weights = torch.tensor(class_weights, dtype=torch.float64)
+    numbers = np.array(class_weights, np.float64)
+    held: dict[tuple[torch.device, torch.dtype], Tensor] = {}  # sent to a device once, not at every step
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        kind = logits.device, torch.float64 if logits.dtype == torch.float64 else torch.float32
+        weights = held[kind] if kind in held else held.setdefault(kind, sent(numbers, *kind))
         with torch.autocast(logits.device.type, enabled=False):
             pixels = Pixels.of(logits, labels, weights, common)
             total = pixels.logits.sum() * 0.0

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import nn
 
+from ..device.devices import Device, as_device
 from ..modelfile.precision import Precision
 from .batches import Batch
 from .losses import Loss
@@ -36,6 +36,7 @@ def find_learning_rate(
     settings: OptimizerSettings,
     batch: Callable[[int], Batch],
     check: Callable[[], None] = lambda: None,
+    device: Device | None = None,
 ) -> float | None:
     """Return the rate at which the loss falls most steeply, at most a tenth of the one at which it diverges.
 
@@ -45,15 +46,16 @@ def find_learning_rate(
         settings: of the run; its optimizer and weight decay are used.
         batch: returns the crops of a step by its number.
         check: called before every step; may raise to end the test.
+        device: of the network; None is found.
 
     Returns:
         None where the loss never fell.
     """
-    device = next(network.parameters()).device
+    device = device or as_device(next(network.parameters()).device)
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     losses: list[float] = []
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        trainer = Trainer(copy.deepcopy(network), loss, precision, settings, 1)
+    with device.forked_rng():
+        trainer = Trainer(copy.deepcopy(network), loss, precision, settings, 1, device=device)
         trainer.plateau = Plateau()
         for number, rate in enumerate(rates):
             check()

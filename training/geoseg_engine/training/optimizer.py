@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from ..contract import TrainJob
 from .plan import Plan
@@ -75,7 +77,24 @@ class Plateau:
             self.factor, self.waited = max(self.factor * PLATEAU_FACTOR, FINAL_RATE), 0
 
 
-def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return a class of optimizers that compute the same and never load torch's compiler.
+
+    torch wraps five methods of every optimizer so that its compiler can take part; the first call imports it, which
+    takes most of a second. Here the methods are taken as they are inside; no optimizer is ever compiled.
+
+    Args:
+        kind: of torch.optim.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(methods["step"])})
+
+
+AdamW, SGD = without_compiler(torch.optim.AdamW), without_compiler(torch.optim.SGD)
+
+
+def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> Optimizer:
     """Return the optimizer of all parameters, also of those that are frozen now: without a gradient they do not change.
 
     Args:
@@ -90,10 +109,8 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.opt
     ]
     groups = [group for group in groups if group["params"]]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, lr=settings.learning_rate, momentum=MOMENTUM, nesterov=True, fused=True
-        )
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        return SGD(groups, lr=settings.learning_rate, momentum=MOMENTUM, nesterov=True, fused=True)
+    return AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 def schedule_factor(progress: float, schedule: str = "cosine", factor: float = 1.0) -> float:

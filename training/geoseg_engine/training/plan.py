@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from ..contract import TrainJob
 from ..contract.training_jobs import AUTO, NONE
+from ..device.devices import Device
 from .data_survey import DataSurvey
 
 # Defaults of the plan; the figures behind them are in docs/training.md.
@@ -30,7 +29,7 @@ PRESET_MINUTES = {"quick": 5.0, "balanced": 0.0, "best": 480.0}
 AUGMENT_FEW: tuple[str, ...] = ("flip", "turn", "scale", "brightness", "noise")
 MANY_PIXELS = 30_000
 """Training pixels of the rarest class from which augmentation lowers scores: see docs/real-data.md."""
-FIRST_EPOCH_S = 1.5
+FIRST_EPOCH_S = 1.0
 """The first epoch has fewer steps where they would take longer than this, so that a first result is soon shown."""
 FIRST_STEPS_MIN = 4
 EPOCHS_IN_BUDGET = 12
@@ -57,6 +56,7 @@ class Plan:
         minutes: time limit; 0 is none.
         reasons: one sentence per automatic setting.
         first_steps: steps of the first epoch; 0 is as many as in the others.
+        compiled: whether the network is compiled, see `compilation`.
     """
 
     width: int
@@ -76,6 +76,7 @@ class Plan:
     minutes: float = 0.0
     reasons: tuple[str, ...] = ()
     first_steps: int = 0
+    compiled: bool = False
 
     def steps(self, epoch: int) -> range:
         """Return the numbers of the steps of an epoch; epochs count from 0."""
@@ -93,7 +94,7 @@ def make_plan(
     job: TrainJob,
     tile_px: int,
     survey: DataSurvey,
-    device: torch.device,
+    device: Device,
     align_px: int = 0,
 ) -> Plan:
     """Choose the settings that the job leaves open, before anything is timed.
@@ -105,7 +106,7 @@ def make_plan(
         device: GPU or CPU.
         align_px: what the network's windows are multiples of; 0 is 2**levels.
     """
-    best, on_gpu = job.preset == "best", device.type == "cuda"
+    best, on_gpu = job.preset == "best", device.is_gpu
     reasons: list[str] = []
     width, levels = _size(job, on_gpu, best, reasons)
     crop_px = _crop(job, align_px or 2**levels, tile_px, survey, on_gpu, reasons)

@@ -11,12 +11,14 @@ from torch import nn
 
 from ..channel import Channel
 from ..contract import Dataset, TrainJob, decode
+from ..device.devices import Device
 from ..modelfile.precision import Precision
 from ..modelfile.reading import ModelFile
 from ..models import architecture_of, build, encoder_modules, load_encoder, traits
 from ..models.torchfile import DAMAGE
 from .batches import BatchSource
 from .checkpoint import FILE, unusable_checkpoint
+from .compilation import CompilerTrial, compiled_network, missing_for, try_compiler
 from .data_survey import DataSurvey, survey_scene
 from .distributed import Group
 from .initial_weights import load_matching_weights
@@ -55,7 +57,7 @@ def prepare(
     dataset: Dataset,
     scene: Scene,
     start: ModelFile | None,
-    device: torch.device,
+    device: Device,
     group: Group,
     channel: Channel,
     folder: Path,
@@ -80,7 +82,7 @@ def prepare(
     network = build(architecture)
     for text in load_initial_weights(job, network, architecture, dataset, start, folder):
         channel.log(text)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device.torch_device, memory_format=device.layout)  # type: ignore[call-overload]
     loss = loss_for(plan, scene)
     sampler = Sampler(scene, plan.crop_px, job.seed, plan.by_class)
     source = BatchSource(plan, scene, sampler, device, group)
@@ -96,13 +98,28 @@ def prepare(
     plan = group.broadcast(fit_to_time(plan, job, timing.precision.seconds_per_step, validation_s))
     if job.lr_range_test and not job.learning_rate:
         plan = group.broadcast(with_tested_rate(plan, job, network, loss, timing.precision, source, channel))
-    trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group)
     minutes = (plan.total_steps * timing.precision.seconds_per_step + plan.epochs * validation_s) / 60
-    return Prepared(plan, architecture, trainer, timing, min(minutes, plan.minutes or minutes))
+    minutes = min(minutes, plan.minutes or minutes)
+    trial = CompilerTrial()
+    if group.size == 1 and not job.dry_run:
+        trial = try_compiler(
+            network,
+            loss,
+            lambda: source.first_batch(timing.batch_size),
+            device,
+            timing.precision,
+            60 * minutes,
+        )
+        plan = replace(plan, compiled=trial.network is not None)
+    if trial.reason:
+        plan = replace(plan, reasons=(*plan.reasons, trial.reason))
+    trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group, device)
+    trainer.wrapped = trial.network or trainer.wrapped
+    return Prepared(plan, architecture, trainer, timing, minutes)
 
 
 def prepare_resumed(
-    job: TrainJob, scene: Scene, saved: dict[str, Any], device: torch.device, group: Group, channel: Channel
+    job: TrainJob, scene: Scene, saved: dict[str, Any], device: Device, group: Group, channel: Channel
 ) -> Prepared:
     """Return everything as a checkpoint left it; only the number of epochs and the time limit may differ.
 
@@ -121,21 +138,47 @@ def prepare_resumed(
         plan, epochs=job.epochs or plan.epochs, minutes=job.max_minutes or plan.minutes, reasons=()
     )
     torch.manual_seed(job.seed)
-    network = build(saved["architecture"]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    precision = Precision(saved["precision"], saved["seconds_per_step"])
-    trainer = make_trainer(with_monitor(job, scene), plan, network, loss_for(plan, scene), precision, group)
+    network = build(saved["architecture"]).to(device.torch_device, memory_format=device.layout)  # type: ignore[call-overload]
+    precision = resumed_precision(saved, device, channel)
+    monitored, loss = with_monitor(job, scene), loss_for(plan, scene)
+    trainer = make_trainer(monitored, plan, network, loss, precision, group, device)
     try:
         trainer.restore(saved)
     except DAMAGE as error:
         raise unusable_checkpoint(Path(FILE), "its state does not fit this training") from error
+    if plan.compiled:
+        missing = missing_for(device)
+        if missing:
+            channel.log(
+                f"The network was compiled and is not any more: {missing}. Training is slower.", "warning"
+            )
+        else:
+            trainer.wrapped = compiled_network(network)
     channel.log(f"Resumed after epoch {trainer.epoch}; kept so far is epoch {trainer.best.epoch}.")
     left = plan.total_steps - trainer.step_number
     minutes = max(left, 0) * precision.seconds_per_step / 60
     return Prepared(plan, saved["architecture"], trainer, StepTiming(precision, plan.batch_size), minutes)
 
 
+def resumed_precision(saved: dict[str, Any], device: Device, channel: Channel) -> Precision:
+    """Return the precision of a checkpoint, or float32 on a device that does not have it.
+
+    Args:
+        saved: content of the checkpoint.
+        device: that training goes on on.
+        channel: gets a warning where it is another device than before.
+    """
+    before, name = str(saved.get("device", "")), saved["precision"]
+    if before in ("", device.name):
+        return Precision(name, saved["seconds_per_step"])
+    here = name if name in device.precisions else "float32"
+    other = "" if here == name else f", in {here}: it does not have {name}"
+    channel.log(f"The run began on {before}; it goes on on {device.name}{other}.", "warning")
+    return Precision(here, saved["seconds_per_step"])
+
+
 def first_plan(
-    job: TrainJob, dataset: Dataset, survey: DataSurvey, device: torch.device
+    job: TrainJob, dataset: Dataset, survey: DataSurvey, device: Device
 ) -> tuple[Plan, dict[str, Any]]:
     """Return the plan as far as it follows from data and device, and the architecture it is for.
 
@@ -216,7 +259,13 @@ def with_monitor(job: TrainJob, scene: Scene) -> TrainJob:
 
 
 def make_trainer(
-    job: TrainJob, plan: Plan, network: nn.Module, loss: Loss, precision: Precision, group: Group
+    job: TrainJob,
+    plan: Plan,
+    network: nn.Module,
+    loss: Loss,
+    precision: Precision,
+    group: Group,
+    device: Device,
 ) -> Trainer:
     """Return a trainer with optimizer and schedule around a network.
 
@@ -227,11 +276,14 @@ def make_trainer(
         loss: of the run.
         precision: arithmetic of the passes.
         group: processes that train together.
+        device: of the network.
     """
     settings = settings_of(job, plan)
     pretrained = bool(job.weights or job.start_from)
     frozen = encoder_modules(network) if job.freeze_epochs and pretrained else ()
-    return Trainer(network, loss, precision, settings, plan.batch_size, group, frozen, job.freeze_epochs)
+    return Trainer(
+        network, loss, precision, settings, plan.batch_size, group, frozen, job.freeze_epochs, device
+    )
 
 
 def with_tested_rate(
@@ -260,6 +312,7 @@ def with_tested_rate(
         settings,
         lambda number: source.batch(number, plan.batch_size),
         channel.check_cancelled,
+        source.device,
     )
     if tested is None:
         channel.log(f"The loss fell at no tested learning rate; {plan.learning_rate:g} is used.", "warning")

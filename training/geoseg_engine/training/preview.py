@@ -17,7 +17,7 @@ from ..channel import Channel
 from ..contract import IGNORE, LabelClass, PreviewJob, write_json
 from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
-from ..modelfile.precision import find_device
+from ..device.finding import find_device
 from ..outputs import prepare_folder, whole_file
 from .augmentation import augment, resize, source_size
 from .data_survey import survey_scene

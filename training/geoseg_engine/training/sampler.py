@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..contract import IGNORE
 from .scene import ImageInMemory, Scene, cut
+from .transfer import sent
 
 CLASS_BALANCED_FRACTION = 1 / 3
 MAX_PIXELS = 4_000_000
@@ -92,7 +93,7 @@ class Sampler:
         """
         size, image = size_px or self.crop_px, self.scene.image
         corners = self.corners(step, batch_size, size)[share]
-        if isinstance(image, ImageInMemory) and image.scores.device.type != "cpu":
+        if isinstance(image, ImageInMemory) and image.on_gpu:
             images = cut_batch(image.scores, corners, size, 0.0).float()
             return images, cut_batch(self._labels[None], corners, size, IGNORE)[:, 0]
         return (
@@ -146,7 +147,7 @@ def cut_batch(array: Tensor, corners: list[tuple[int, int]], size: int, fill: fl
     Returns:
         (squares, bands, size, size).
     """
-    starts = torch.tensor(corners, device=array.device)
+    starts = sent(np.array(corners, np.int64).reshape(-1, 2), array.device)
     steps = torch.arange(size, device=array.device)
     rows, cols = starts[:, :1] + steps, starts[:, 1:] + steps
     height, width = array.shape[-2:]

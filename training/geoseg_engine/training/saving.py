@@ -18,7 +18,6 @@ from ..modelfile.calibration import PLAIN, Calibration, calibration_message
 from ..modelfile.calibration import fit as fit_calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export
-from ..modelfile.precision import device_name
 from ..modelfile.stac import write_sidecar
 from ..models import build, traits
 from ..versions import installed_versions
@@ -56,7 +55,7 @@ def summarise(
         "kept_sentence": selection_message(best, trainer.settings.monitor, session.scene.validation_data),
         "cancelled": cancelled,
         "calibration_sentence": calibration_message(calibration, session.classes, too_few_data(session)),
-        "device": device_name(trainer.device)[0],
+        "device": trainer.device.name,
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
         "tiles_per_s": meter.tiles_per_s,
@@ -92,7 +91,8 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
     if not session.job.calibrate or not known:
         return PLAIN
     step = -(-known // CALIBRATION_PIXELS)
-    network = best_network(session, trainer).to(trainer.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = best_network(session, trainer)
+    network = network.to(trainer.device.torch_device, memory_format=trainer.device.layout)  # type: ignore[call-overload]
     learned = [pixels > 0 for pixels in session.scene.train_counts()]
     logits, truths, seen = [], [], 0
     for core, core_logits in predict_cores(

@@ -28,7 +28,7 @@ from ..dataset.subset import band_positions
 from ..modelfile.stats import Statistics, measure, normalise
 from ..modelfile.validation_data import ValidationData, count_validation
 from ..raster.grid import Window
-from ..stacking.stack import StackReader
+from ..stacking.reader import StackReader
 
 MEMORY_BUDGET_BYTES = 2 * 2**30
 STATISTICS_PIXELS = 2_000_000
@@ -47,6 +47,7 @@ Adjust = Callable[[Statistics, Sequence[Band]], Measured]
 class Image(Protocol):
     """Z-scores by window. `height` and `width` are those of the scene's region."""
 
+    bands: int
     height: int
     width: int
 
@@ -64,11 +65,16 @@ class Image(Protocol):
 
 
 class ImageInMemory:
-    """The whole region as one tensor, float32 or float16, on any device."""
+    """The whole region as one tensor, float32 or float16, on any device.
 
-    def __init__(self, scores: Tensor) -> None:
-        self.scores = scores
-        self.height, self.width = int(scores.shape[1]), int(scores.shape[2])
+    Args:
+        scores: (bands, rows, cols).
+        on_gpu: whether it is on a GPU: then the crops of a step are cut in one operation.
+    """
+
+    def __init__(self, scores: Tensor, on_gpu: bool = False) -> None:
+        self.scores, self.on_gpu = scores, on_gpu
+        self.bands, self.height, self.width = (int(side) for side in scores.shape)
 
     def read(self, row: int, col: int, height: int, width: int) -> Tensor:
         """Read a window of z-scores.
@@ -81,10 +87,6 @@ class ImageInMemory:
             float32 (bands, height, width) on the image's device; 0 outside the region.
         """
         return cut(self.scores, row, col, height, width, 0.0).float()
-
-    def to(self, device: torch.device) -> ImageInMemory:
-        """Return the same image on another device."""
-        return ImageInMemory(self.scores.to(device))
 
 
 class StackBands:
@@ -116,7 +118,7 @@ class ImageOnDisk:
     """Reads and normalises a window of the stack on each call; one reader at a time."""
 
     def __init__(self, stack: StackBands, region: Window, statistics: Statistics) -> None:
-        self.height, self.width = region.height, region.width
+        self.bands, self.height, self.width = len(stack), region.height, region.width
         self._stack, self._region, self._statistics = stack, region, statistics
         self._lock = threading.Lock()
 

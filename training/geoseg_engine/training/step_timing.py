@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from ..contract import GeoSegError
+from ..device.devices import Device
+from ..device.faults import is_out_of_memory
 from ..modelfile.precision import Precision, fastest
-from .batches import Batch, is_out_of_memory
+from .batches import Batch
 from .losses import Loss
 
 MEMORY_SHARE = 0.85
 """The batch grows on a GPU until the next would use more than this fraction of its memory."""
 MAX_CROPS = 64
+FEW_CROPS, TRIED_SHARE = 2, 0.25
+"""On a CPU, precisions are compared on this fraction of the crops of a step, and on at least so many."""
+LONG_STEP_S = 0.1
+"""Steps that take longer are not timed whole on a CPU: there the time grows with the number of crops."""
 FORWARD_SHARE = 1 / 3
 """Fraction of a training step's time that prediction of the same pixels takes."""
 
@@ -40,7 +45,7 @@ def time_steps(
     network: nn.Module,
     loss: Loss,
     batch: Callable[[int], Batch],
-    device: torch.device,
+    device: Device,
     wanted: str,
     size: int,
     grow: bool = False,
@@ -60,6 +65,10 @@ def time_steps(
         GeoSegError: `out_of_memory` where a single crop does not fit.
     """
     tried = copy.deepcopy(network).train()
+    if not device.is_gpu:
+        found = time_few(tried, loss, batch, device, wanted, size)
+        if found is not None:
+            return StepTiming(found, size)
     precision = time_batch(tried, loss, batch(size), device, wanted)
     while precision is None:
         if size == 1:
@@ -70,19 +79,46 @@ def time_steps(
             )
         size //= 2
         precision = time_batch(tried, loss, batch(size), device, wanted)
-    if device.type != "cuda":
+    if not device.is_gpu:
         return StepTiming(precision, size)
     while grow and 2 * size <= MAX_CROPS and 2 * _used_share(device) <= MEMORY_SHARE:
         more = time_batch(tried, loss, batch(2 * size), device, precision.name)
         if more is None:
             break
         size, precision = 2 * size, more
-    return StepTiming(precision, size, torch.cuda.max_memory_allocated(device) // 2**20)
+    return StepTiming(precision, size, device.peak_bytes() // 2**20)
 
 
-def time_batch(
-    network: nn.Module, loss: Loss, batch: Batch, device: torch.device, wanted: str
+def time_few(
+    network: nn.Module,
+    loss: Loss,
+    batch: Callable[[int], Batch],
+    device: Device,
+    wanted: str,
+    size: int,
 ) -> Precision | None:
+    """Time some of a step's crops and return the precision with the time of all; a first result is sooner there.
+
+    Args:
+        network: on the device.
+        loss: of the run.
+        batch: returns a number of real crops, on the device.
+        device: a CPU.
+        wanted: `auto`, or the precision to use.
+        size: crops of a step.
+
+    Returns:
+        None where it has to be measured with all crops: short steps, small batches, and if memory runs out.
+    """
+    few = max(round(TRIED_SHARE * size), FEW_CROPS)
+    found = time_batch(network, loss, batch(few), device, wanted) if few < size else None
+    if found is None:
+        return None
+    seconds = found.seconds_per_step * size / few
+    return replace(found, seconds_per_step=seconds) if seconds > LONG_STEP_S else None
+
+
+def time_batch(network: nn.Module, loss: Loss, batch: Batch, device: Device, wanted: str) -> Precision | None:
     """Time a batch in float32 and in reduced precision.
 
     Args:
@@ -99,7 +135,7 @@ def time_batch(
 
     def step(precision: Precision) -> None:
         with precision.autocast(device):
-            logits = network(images.contiguous(memory_format=torch.channels_last))
+            logits = network(images.contiguous(memory_format=device.layout))
         loss(logits, labels).backward()  # type: ignore[no-untyped-call]
 
     try:
@@ -122,6 +158,5 @@ def validation_seconds(precision: Precision, step_pixels: int, validation_px: in
     return precision.seconds_per_step * FORWARD_SHARE * validation_px / max(step_pixels, 1)
 
 
-def _used_share(device: torch.device) -> float:
-    total = torch.cuda.get_device_properties(device).total_memory
-    return torch.cuda.max_memory_allocated(device) / total
+def _used_share(device: Device) -> float:
+    return device.peak_bytes() / device.memory().total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contract import GeoSegError
+from ..device.devices import Device, as_device
 from ..modelfile.precision import Precision
 from .checkpoint import restore_rng
 from .distributed import ALONE, Group
@@ -36,8 +37,10 @@ class Trainer:
         frozen: parts of the network that stay as they are for `freeze_epochs` epochs (-1: always), their running
             statistics included.
         freeze_epochs: see `frozen`.
+        device: of the network; None is found.
 
     Attributes:
+        wrapped: what computes the logits: the network, also compiled or as one of several processes.
         budget_s: seconds after which the learning rate must have fallen too; 0 sets no limit.
     """
 
@@ -51,14 +54,16 @@ class Trainer:
         group: Group = ALONE,
         frozen: Sequence[nn.Module] = (),
         freeze_epochs: int = 0,
+        device: Device | None = None,
     ) -> None:
-        self.group, self.wrapped = group, group.wrap(network, unused=bool(frozen))
+        self.group = group
+        self.wrapped: Callable[[Tensor], Tensor] = group.wrap(network, unused=bool(frozen))
         self.network, self.loss, self.precision = network, loss, precision
-        self.device = next(network.parameters()).device
+        self.device = device or as_device(next(network.parameters()).device)
         self.settings, self.budget_s = settings, 0.0
         self.ema = MovingAverage(network, settings.ema_decay)
         self.optimizer = make_optimizer(network, settings)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.name == "fp16")
+        self.scaler = self.device.scaler(precision.name)
         self.batch_size = batch_size
         self.frozen, self.freeze_epochs = list(frozen), freeze_epochs
         self.epoch = self.step_number = 0
@@ -104,7 +109,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.backward(images, labels)
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.ema.update(self.network)
@@ -122,7 +127,7 @@ class Trainer:
             The loss.
         """
         with self.precision.autocast(self.device):
-            logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
+            logits = self.wrapped(images.contiguous(memory_format=self.device.layout))
         loss = self.loss(*self.group.gather(logits, labels))
         self.scaler.scale(loss * self.group.size).backward()  # of which the processes take the mean
         return loss
@@ -133,7 +138,7 @@ class Trainer:
         They are restored at the first step, so that nothing can draw any between loading and training.
         """
         if self._random is not None and self.group.first:
-            restore_rng(self._random)
+            restore_rng(self._random, self.device)
         self._random = None
         self.network.train()
         held = self.freeze_epochs < 0 or self.epoch < self.freeze_epochs
@@ -142,11 +147,16 @@ class Trainer:
             if held:
                 module.eval()
 
-    def check_losses(self, losses: Sequence[float]) -> None:
-        """Raise `loss_not_finite` if training has diverged; `losses` are those of the last steps."""
+    def check_losses(self, losses: Sequence[float], behind: int = 0) -> None:
+        """Raise `loss_not_finite` if training has diverged.
+
+        Args:
+            losses: of steps that follow each other.
+            behind: steps that were made since the last of them.
+        """
         for place, value in enumerate(losses):
             if not math.isfinite(value):
-                number = self.step_number - len(losses) + place + 1
+                number = self.step_number - behind - len(losses) + place + 1
                 raise GeoSegError(
                     "loss_not_finite",
                     f"The loss became {value} at step {number} (epoch {self.epoch + 1}).",
@@ -207,7 +217,10 @@ class Trainer:
         self.network.load_state_dict(state["weights"])
         self.ema.restore(state["average"])
         self.optimizer.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if (
+            state["scaler"] and self.scaler.is_enabled()
+        ):  # of a device that trained in another precision: none
+            self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step_number = state["epoch"], state["step"]
         self.batch_size = state["batch_size"]
         blocks = state.get("blocks")

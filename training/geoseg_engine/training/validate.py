@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..channel import Channel
 from ..contract import IGNORE
+from ..device.devices import Device
 from ..modelfile.precision import Precision
 from ..models import traits
 from ..raster.grid import Window, round_up
@@ -21,7 +22,10 @@ from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
 from .losses import Loss
 from .scene import Scene
+from .transfer import sent, sent_back
 
+Waited = Callable[[], Tensor]
+"""Waits for a tensor that is on its way to the host."""
 CORE_PX = 512
 SMALLEST_SHARE = 1e-7
 
@@ -48,6 +52,27 @@ class Core:
     height: int
     width: int
 
+    def halves(self, align_px: int) -> list[Core]:
+        """Return the two halves of the part, along its longer side; empty where it cannot be divided.
+
+        Args:
+            align_px: what rows and columns of a part are multiples of.
+        """
+        by_rows = self.height >= self.width
+        length = self.height if by_rows else self.width
+        first = round_up((length + 1) // 2, align_px)
+        if first >= length:
+            return []
+        if by_rows:
+            return [
+                Core(self.row, self.col, first, self.width),
+                Core(self.row + first, self.col, length - first, self.width),
+            ]
+        return [
+            Core(self.row, self.col, self.height, first),
+            Core(self.row, self.col + first, self.height, length - first),
+        ]
+
 
 def cores(labels: NDArray[np.uint8], align_px: int, core_px: int = CORE_PX) -> list[Core]:
     """Return aligned parts that hold every labelled pixel once, each shrunk to the labels in it.
@@ -73,7 +98,7 @@ def validate(
     network: nn.Module,
     scene: Scene,
     loss: Loss,
-    device: torch.device,
+    device: Device,
     precision: Precision,
     channel: Channel,
     group: Group = ALONE,
@@ -97,13 +122,26 @@ def validate(
     height, width = scene.validation.shape
     cells = Cells(lattice_px(BLOCK_PX, height, width), height, width, scene.classes)
     total = pixels = 0.0
+
+    def count(core: Core, truth: NDArray[np.uint8], cost: Waited, mapped: Waited) -> None:
+        nonlocal total, pixels
+        known = float((truth != IGNORE).sum())
+        total += known * float(cost())
+        pixels += known
+        cells.add(core.row, core.col, truth, mapped().numpy())
+
+    waiting: list[tuple[Core, NDArray[np.uint8], Waited, Waited]] = []
     for core, logits in predict_cores(network, scene, device, precision, channel, group.share, crop_px):
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
-        known = float((truth != IGNORE).sum())
-        total += known * float(loss(logits, torch.from_numpy(truth)[None].to(device)))
-        pixels += known
-        cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
+        there = sent(truth, device.torch_device)[None]
+        cost = device.run(lambda: loss(logits, there))  # noqa: B023
+        mapped = logits[0].argmax(dim=0).to(torch.uint8)
+        waiting.append((core, truth, sent_back(cost, device), sent_back(mapped, device)))
+        if len(waiting) > 1:  # the device has the next part before this one is counted
+            count(*waiting.pop(0))
+    for part in waiting:
+        count(*part)
     total, pixels = group.summed(np.array([total, pixels]), device)
     blocks = group.summed(cells.all_matrices(), device)
     return ValidationResult(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])
@@ -113,7 +151,7 @@ def validate(
 def predict_cores(
     network: nn.Module,
     scene: Scene,
-    device: torch.device,
+    device: Device,
     precision: Precision,
     channel: Channel | None = None,
     share: slice = slice(None),
@@ -140,24 +178,56 @@ def predict_cores(
     if not facts.tile_exact:
         yield from _predict_blended(network, scene, device, precision, channel, share, crop_px)
         return
-    for core in cores(scene.validation, facts.align_px)[share]:
+    waiting = cores(scene.validation, facts.align_px)[share][::-1]
+    while waiting:
+        core = waiting.pop()
         if channel is not None:
             channel.check_cancelled()
         # No halo beyond the border of the scene: there the network pads with zeros itself.
         top, left = max(core.row - facts.reach_px, 0), max(core.col - facts.reach_px, 0)
         bottom = min(core.row + core.height + facts.reach_px, round_up(scene.image.height, facts.align_px))
         right = min(core.col + core.width + facts.reach_px, round_up(scene.image.width, facts.align_px))
-        image = scene.image.read(top, left, bottom - top, right - left)[None].to(device)
-        with precision.autocast(device):
-            logits = network(image.contiguous(memory_format=torch.channels_last))
+        image = scene.image.read(top, left, bottom - top, right - left)[None]
+        try:
+            logits = forward(network, image, device, precision)
+        except MemoryError:
+            parts = core.halves(facts.align_px)
+            if not parts:
+                raise
+            waiting += parts[::-1]
+            device.empty_cache()
+            continue
         row, col = core.row - top, core.col - left
         yield core, logits[:, :, row : row + core.height, col : col + core.width].float()
+
+
+def forward(network: nn.Module, images: Tensor, device: Device, precision: Precision) -> Tensor:
+    """Return the logits of images (batch, classes, rows, cols), on the device.
+
+    Args:
+        network: on the device.
+        images: (batch, bands, rows, cols), anywhere.
+        device: of the network.
+        precision: arithmetic of the pass.
+
+    Raises:
+        MemoryError: where they do not fit into the device's memory.
+        GeoSegError: `device_lost`.
+    """
+
+    def logits() -> Tensor:
+        here = images.to(device.torch_device).contiguous(memory_format=device.layout)
+        with precision.autocast(device):
+            made: Tensor = network(here)
+        return made
+
+    return device.run(logits)
 
 
 def _predict_blended(
     network: nn.Module,
     scene: Scene,
-    device: torch.device,
+    device: Device,
     precision: Precision,
     channel: Channel | None,
     share: slice,
@@ -171,9 +241,8 @@ def _predict_blended(
     def shares(image: NDArray[np.float32]) -> NDArray[np.float32]:
         if channel is not None:
             channel.check_cancelled()
-        window = torch.from_numpy(np.ascontiguousarray(image))[None].to(device)
-        with precision.autocast(device):
-            logits = network(window.contiguous(memory_format=torch.channels_last))
+        window = torch.from_numpy(np.ascontiguousarray(image))[None]
+        logits = forward(network, window, device, precision)
         found: NDArray[np.float32] = logits[0].float().softmax(dim=0).cpu().numpy()
         return found
 
@@ -182,7 +251,7 @@ def _predict_blended(
         around = lattice.around(window)
         image = scene.image.read(around.row, around.col, around.height, around.width).cpu().numpy()
         blended = torch.from_numpy(blend(lattice, window, around, image, shares))
-        yield core, blended.clamp_min(SMALLEST_SHARE).log()[None].to(device)
+        yield core, blended.clamp_min(SMALLEST_SHARE).log()[None].to(device.torch_device)
 
 
 def _aligned_span(known: NDArray[np.bool_], align_px: int) -> tuple[int, int]:

@@ -15,6 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from ...contract import GeoSegError
+from ...device.devices import CPU, Device, as_device
+from ...device.faults import is_device_lost, lost_error
+from ...device.proof import PROVIDERS
 from ...raster.grid import Window
 
 
@@ -26,7 +29,7 @@ class OnnxRuntime:
     def __init__(
         self,
         path: Path | str,
-        device: str = "cpu",
+        device: Device | str = CPU,
         precision: str = "float32",
         of_trees: bool = False,
     ) -> None:
@@ -37,7 +40,7 @@ class OnnxRuntime:
 
         Args:
             path: path of the graph.
-            device: `cpu` or `cuda:N`.
+            device: to compute on, or its name.
             precision: arithmetic of the graph, `float32` or `int8`.
             of_trees: whether it is a forest. Its operations run in the order of the file: in its own order, ONNX
                 Runtime evaluates all trees before it adds them up, and holds 2.5 kB per pixel. Threads spin between two
@@ -58,8 +61,8 @@ class OnnxRuntime:
             ValueError,
             *(item for item in named if issubclass(item, Exception)),
         )
-        self.device, self.precision, self._path = device, precision, Path(path)
-        self.title = f"ONNX Runtime {precision} on {device}"
+        self.device, self.precision, self._path = as_device(device), precision, Path(path)
+        self.title = f"ONNX Runtime {precision} on {self.device}"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.enable_mem_pattern = False
@@ -68,15 +71,15 @@ class OnnxRuntime:
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(of_trees)))
         providers: list[Any] = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
-        if device != "cpu":
+        if self.device.is_gpu:
             getattr(onnxruntime, "preload_dlls", lambda: None)()
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-            providers = [("CUDAExecutionProvider", {"device_id": torch.device(device).index or 0})]
+            providers = [provider_for(self.device)]
         try:
             self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
         except self._errors as error:
-            raise GeoSegError("no_onnx_gpu" if device != "cpu" else "no_onnx_runtime",
-                              f"ONNX Runtime cannot run this model on {device}.", "Use torch.",
+            raise GeoSegError("no_onnx_gpu" if self.device.is_gpu else "no_onnx_runtime",
+                              f"ONNX Runtime cannot run this model on {self.device}.", "Use torch.",
                               str(error)) from error  # fmt: skip
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
@@ -103,6 +106,8 @@ class OnnxRuntime:
         except self._errors as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
+            if is_device_lost(error):
+                raise lost_error(error, self.device.title) from error
             raise self._failed(str(error)) from error
 
     def _failed(self, details: str) -> GeoSegError:
@@ -112,3 +117,9 @@ class OnnxRuntime:
             "Choose another model file.",
             details,
         )
+
+
+def provider_for(device: Device) -> Any:
+    """Return the provider of a GPU as a session takes it: its name, with the number of the GPU where it has one."""
+    name, number = PROVIDERS[device.kind], device.torch_device.index
+    return name if number is None or device.kind == "xpu" else (name, {"device_id": number})

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...contract import GeoSegError
+from ...device.devices import CPU
 from ...raster.grid import Window
 
 HINTS = {"float32": "f32", "int8": "f32", "bf16": "bf16"}
@@ -21,7 +22,7 @@ HINTS = {"float32": "f32", "int8": "f32", "bf16": "bf16"}
 class OpenVinoRuntime:
     """See `Runtime`; computes on the CPU."""
 
-    name, device = "openvino", "cpu"
+    name, device = "openvino", CPU
 
     def __init__(self, path: Path | str, precision: str = "float32") -> None:
         """Compile the graph for this processor.

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...device.devices import Device
 from ...raster.grid import Window
 
 Array = NDArray[np.floating[Any]]
@@ -19,13 +20,13 @@ class Runtime(Protocol):
         title: for log and result, e.g. `torch bf16 on cpu`.
         name: `torch`, `onnx` or `openvino`.
         precision: `float32`, `bf16`, `fp16`, `int8` or `float64`.
-        device: `cpu` or `cuda:N`.
+        device: that it computes on.
     """
 
     title: str
     name: str
     precision: str
-    device: str
+    device: Device
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """Return the output q of the network on one window, see `modelfile.calibration`.
@@ -39,5 +40,6 @@ class Runtime(Protocol):
 
         Raises:
             MemoryError: if the window does not fit into the device's memory.
+            GeoSegError: `device_lost` if the device no longer answers.
         """
         ...

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...contract import GeoSegError
-from ...modelfile.precision import find_device, reduced_precision
+from ...device.devices import CPU, Device
+from ...device.finding import find_device
+from ...modelfile.precision import reduced_precision
 from ...modelfile.reading import (
     ModelFile,
     is_third_party,
@@ -24,6 +26,7 @@ from ...modelfile.reading import (
     onnx_only,
     read_model,
 )
+from ...models import needs_float64
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
@@ -92,7 +95,7 @@ def choose_runtime(
         model: the model file.
         sample: z-scores (bands, rows, cols) of a typical window, aligned.
         job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is used without timing.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: name of a device, see `find_device`.
         wanted: `auto`, `torch`, `onnx` or `openvino`.
         log: receives what was timed, with speed and agreement.
         precision: `auto`, or the only one to use. One that is set by name is used even if it gives other classes than
@@ -108,13 +111,14 @@ def choose_runtime(
     """
     if onnx_only(model):
         return [_graph_only(model, sample, job_px, wanted, precision, log)]
-    found = "cpu" if wanted == "openvino" and device == "auto" else str(find_device(device))
+    found = CPU if wanted == "openvino" and device == "auto" else find_device(device)
+    network = load_network(model.path)
+    found = able_to_compute(network, found, log)
     path, loss = model.path, None
     if precision == "int8":
         made = quantized(model, int8_loss, log)
         path, precision, loss = (made[0], "int8", made[1]) if made else (path, "auto", None)
     ways = candidates(found, wanted, precision)
-    network = load_network(model.path)
     largest = largest_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32", model.calibration)
     bytes_px = scratch_factor(plain) * largest
@@ -128,8 +132,22 @@ def choose_runtime(
     return [replace(choice, int8_loss=loss) for choice in rank(tried, worth)]
 
 
+def able_to_compute(network: nn.Module, device: Device, log: Callable[[str], None]) -> Device:
+    """Return the device, or the CPU for a network in double precision that the device does not have.
+
+    Args:
+        network: of the model.
+        device: of the job.
+        log: receives a line where it is the CPU.
+    """
+    if device.has_float64 or not needs_float64(network):
+        return device
+    log(f"This model needs double precision, which the {device.title} does not have: the CPU computes it.")
+    return CPU
+
+
 def _opened(
-    ways: Sequence[tuple[str, str]], path: Path, device: str, wanted: str, log: Callable[[str], None]
+    ways: Sequence[tuple[str, str]], path: Path, device: Device, wanted: str, log: Callable[[str], None]
 ) -> Iterator[Runtime]:
     """The runtimes that can be had; one that is missing is logged once, whatever the precision.
 
@@ -149,13 +167,13 @@ def _opened(
             missing = name
 
 
-def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
+def open_runtime(path: Path | str, name: str, device: Device | str, precision: str = "float32") -> Runtime:
     """Open a model file in one runtime.
 
     Args:
         path: path of the model file.
         name: `torch`, `onnx` or `openvino`.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`; OpenVINO uses the CPU.
+        device: to compute on, or its name; OpenVINO uses the CPU.
         precision: see `Runtime`.
 
     Raises:
@@ -163,26 +181,28 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     """
     if name == "openvino":
         return OpenVinoRuntime(path, precision)
-    found = str(find_device(device))
+    found = device if isinstance(device, Device) else find_device(device)
     if name == "onnx":
         return OnnxRuntime(path, found, precision)
     return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 
-def candidates(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
+def candidates(device: Device, wanted: str, precision: str) -> list[tuple[str, str]]:
     """Return the runtimes and precisions to time, the one that needs no timing first.
 
     Args:
-        device: `cpu` or `cuda:N`.
+        device: to compute on.
         wanted: `auto` or the name of a runtime.
         precision: `auto` or the name of a precision.
 
     Raises:
         GeoSegError: `no_precision` if no runtime computes in that precision.
     """
-    reduced = reduced_precision(torch.device(device))
+    reduced = reduced_precision(device)
     ways = [("torch", "float32"), ("torch", reduced), ("onnx", "float32"), ("onnx", "int8")]
-    if device == "cpu":
+    if device.is_gpu:
+        ways += [("torch", name) for name in device.precisions[1:-1]]
+    else:
         ways += [("openvino", "float32"), ("openvino", reduced), ("openvino", "int8")]
     found = [
         (name, arithmetic)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...device.devices import CPU, Device
 from ...modelfile.reading import ModelFile
 from ...modelfile.third_party import unusable_model
 from ...raster.grid import Window
@@ -87,12 +88,12 @@ class ThirdPartyRuntime:
         return values
 
 
-def third_party_runtime(model: ModelFile, device: str = "cpu") -> Runtime:
+def third_party_runtime(model: ModelFile, device: Device | str = CPU) -> Runtime:
     """Return the runtime of a third-party model.
 
     Args:
         model: the model file.
-        device: `cpu` or `cuda:N`.
+        device: to compute on, or its name.
 
     Raises:
         GeoSegError: as `OnnxRuntime`.

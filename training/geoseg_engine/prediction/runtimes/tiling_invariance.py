@@ -96,8 +96,12 @@ def over_classes(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor
     """
     _, classes, rows, cols = logits.shape
     count = rows * cols
-    padded = logits.new_zeros((1, classes, round_up(count, VECTOR_PX * torch.get_num_threads()), 1))
+    size = round_up(count, VECTOR_PX * torch.get_num_threads())
+    if size == count:
+        return function(logits.reshape(1, classes, count, 1)).view(1, classes, rows, cols)
+    padded = logits.new_empty((1, classes, size, 1))
     padded[0, :, :count, 0].view(classes, rows, cols).copy_(logits[0])
+    padded[0, :, count:] = 0
     return function(padded)[0, :, :count, 0].reshape(1, -1, rows, cols)
 
 

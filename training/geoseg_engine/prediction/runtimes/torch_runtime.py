@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...device.devices import CPU, Device, as_device
 from ...modelfile.calibration import PLAIN, Calibration, Decision
 from ...models import last_layers
 from ...raster.grid import Window
@@ -36,7 +37,7 @@ class TorchRuntime:
     def __init__(
         self,
         network: nn.Module,
-        device: str = "cpu",
+        device: Device | str = CPU,
         precision: str = "float32",
         calibration: Calibration = PLAIN,
     ) -> None:
@@ -44,29 +45,29 @@ class TorchRuntime:
 
         Args:
             network: in evaluation mode.
-            device: `cpu` or `cuda:N`.
+            device: to compute on, or its name.
             precision: `float32`, `bf16`, `fp16` or `float64`.
             calibration: calibration of its model file.
         """
-        self.device, self.precision = device, precision
-        self.title = f"torch {precision} on {device}"
-        self._dtype = DTYPES[precision]
+        self.device, self.precision = as_device(device), precision
+        self.title = f"torch {precision} on {self.device}"
+        self._dtype, place = DTYPES[precision], self.device.torch_device
         # float64 takes the plain layout: it exists for comparison, not for speed
-        layout = torch.contiguous_format if precision == "float64" else torch.channels_last
+        layout = torch.contiguous_format if precision == "float64" else self.device.layout
         fold_batch_norm(network.eval())
         if precision != "float64":
-            network = banded(network, LEVELS if device == "cpu" else 0)
+            network = banded(network, 0 if self.device.is_gpu else LEVELS)
         self._unets = unets(network)
         self.crops = bool(self._unets)
-        self.in_bands = self.crops and device == "cpu"
-        self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
+        self.in_bands = self.crops and not self.device.is_gpu
+        self._network = network.to(place, self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32
-        self._decision = Decision(calibration).to(device=device, dtype=exact)
+        self._decision = Decision(calibration).to(place, exact)
         if self._dtype in (torch.bfloat16, torch.float16):
             last_in_float32(self._network)
         self._decide: Callable[[Tensor], Tensor] = self._decision
-        if device == "cpu":
+        if not self.device.is_gpu:
             make_invariant(self._network)
             self._decide = partial(over_classes, self._decision)
 
@@ -77,26 +78,39 @@ class TorchRuntime:
             scores: z-scores (bands, rows, cols).
             kept: part of the window that is returned.
         """
-        try:
+
+        def call() -> Array:
             with torch.inference_mode():
                 image = torch.from_numpy(np.ascontiguousarray(scores))[None]
-                image = image.to(self.device, self._dtype).contiguous(memory_format=self._layout)
-                for unet in self._unets:
-                    unet.kept = kept
-                logits = self._network(image)
-                if kept is not None and not self.crops:
-                    logits = kept.of(logits)
-                if self._dtype != torch.float64:
-                    logits = logits.float()
-                result: Array = self._decide(logits)[0].cpu().numpy()
+                result: Array = self.output(image, kept).cpu().numpy()
                 return result
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise MemoryError(str(error)) from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):
-                raise MemoryError(str(error)) from error
+
+        try:
+            return self.device.run(call)
+        except MemoryError:
+            self.device.empty_cache()
             raise
+
+    def output(self, image: Tensor, kept: Window | None = None) -> Tensor:
+        """Return the output q as a tensor of the device; errors are those of torch.
+
+        Args:
+            image: z-scores (1, bands, rows, cols), on any device.
+            kept: part of the window that is returned.
+
+        Returns:
+            (classes, rows, cols), float32 or float64.
+        """
+        image = image.to(self.device.torch_device, self._dtype).contiguous(memory_format=self._layout)
+        for unet in self._unets:
+            unet.kept = kept
+        logits = self._network(image)
+        if kept is not None and not self.crops:
+            logits = kept.of(logits)
+        if self._dtype != torch.float64:
+            logits = logits.float()
+        result: Tensor = self._decide(logits)[0]
+        return result
 
 
 def fold_batch_norm(network: nn.Module) -> None:

@@ -16,18 +16,20 @@ from torch import Tensor, nn
 from ...channel import Channel
 from ...contract import Cancelled, Dataset, GeoSegError, PretrainJob, TrainJob, encode
 from ...dataset.datasets import read_dataset
-from ...modelfile.precision import Precision, choose, find_device
+from ...device.devices import Device
+from ...device.finding import find_device
+from ...modelfile.precision import Precision, choose
 from ...models import architecture_of, build, encoder_modules, traits
 from ...outputs import prepare_folder, whole_file
 from ..fit import report_device
+from ..optimizer import AdamW, schedule_factor
 from ..plan import CPU_WIDTH, GPU_WIDTH, LEVELS
-from ..trainer import schedule_factor
 from .masking import Masking, draw_visible, patch_px, reconstruction_loss
 from .unlabelled_crops import UnlabelledPixels, open_unlabelled
 
 ENCODER_FILE, FORMAT = "encoder.pt", 1
-CROP_PX = {"cpu": 128, "cuda": 256}
-BATCH = {"cpu": 8, "cuda": 32}
+CPU_CROP_PX, GPU_CROP_PX = 128, 256
+CPU_BATCH, GPU_BATCH = 8, 32
 STEPS_MIN, STEPS_MAX = 20, 200
 LEARNING_RATE, WEIGHT_DECAY, GRADIENT_NORM = 1e-3, 0.05, 5.0
 
@@ -37,9 +39,11 @@ class Pretraining:
     """State of a run: `loss` is the lowest of an epoch so far, `encoder` its weights."""
 
     network: nn.Module
+    device: Device
     masking: Masking
     optimizer: torch.optim.Optimizer
     ends: float
+    batch_size: int
     started: float = field(default_factory=time.monotonic)
     steps: int = 0
     epoch: int = 0
@@ -77,7 +81,7 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     state, precision, crop_px = set_up(job, architecture, data, device, started)
     steps = steps_per_epoch(data, crop_px, device)
     channel.log(
-        f"Pretraining on about {data.count / 1e6:.2f} Mpx: {steps} steps per epoch, {BATCH[device.type]} crops of "
+        f"Pretraining on about {data.count / 1e6:.2f} Mpx: {steps} steps per epoch, {state.batch_size} crops of "
         f"{crop_px} px per step, {job.mask_share:.0%} masked in patches of {patch_of(state.network)} px."
     )
     try:
@@ -102,7 +106,7 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     }
 
 
-def architecture_for(job: PretrainJob, bands: int, device: torch.device) -> dict[str, Any]:
+def architecture_for(job: PretrainJob, bands: int, device: Device) -> dict[str, Any]:
     """Return the architecture that will start from the encoder; its head returns the bands instead of classes.
 
     Args:
@@ -110,7 +114,7 @@ def architecture_for(job: PretrainJob, bands: int, device: torch.device) -> dict
         bands: number of bands.
         device: GPU or CPU, for the automatic width.
     """
-    wide = GPU_WIDTH if device.type == "cuda" else CPU_WIDTH
+    wide = GPU_WIDTH if device.is_gpu else CPU_WIDTH
     network = TrainJob(job.dataset, architecture=job.architecture, encoder=job.encoder)
     return architecture_of(
         network,
@@ -126,7 +130,7 @@ def set_up(
     job: PretrainJob,
     architecture: dict[str, Any],
     data: UnlabelledPixels,
-    device: torch.device,
+    device: Device,
     started: float,
 ) -> tuple[Pretraining, Precision, int]:
     """Set up network, optimizer, precision and crop size.
@@ -142,19 +146,26 @@ def set_up(
         The state of the run, the precision, and the side of the crops in pixels.
     """
     torch.manual_seed(job.seed)
-    network = build(architecture).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network = build(architecture).to(device.torch_device, memory_format=device.layout).train()  # type: ignore[call-overload]
     patch = patch_of(network)
     longest = max(data.height, data.width)
-    crop_px = max(min(CROP_PX[device.type], longest) // patch, 2) * patch
-    batch = (BATCH[device.type], architecture["bands"], crop_px, crop_px)
+    crop_px = max(min(GPU_CROP_PX if device.is_gpu else CPU_CROP_PX, longest) // patch, 2) * patch
+    batch = (batch_size(device), architecture["bands"], crop_px, crop_px)
     precision = choose(network, batch, device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     ends = started + 60 * job.max_minutes if job.max_minutes else 0.0
     return (
-        Pretraining(network, Masking(network, encoder_modules(network)), optimizer, ends, started),
+        Pretraining(
+            network, device, Masking(network, encoder_modules(network)), optimizer, ends, batch[0], started
+        ),
         precision,
         crop_px,
     )
+
+
+def batch_size(device: Device) -> int:
+    """Return the crops of a step."""
+    return GPU_BATCH if device.is_gpu else CPU_BATCH
 
 
 def train_epoch(
@@ -184,30 +195,24 @@ def train_epoch(
         Cancelled: if the user stops.
         GeoSegError: `loss_not_finite`.
     """
-    device = next(state.network.parameters()).device
+    device = state.device
     side = crop_px // patch_of(state.network)
     losses: list[float] = []
     for number in range(steps):
         channel.progress("pretraining", state.epoch + number / steps, job.epochs)
         random = np.random.default_rng((job.seed, state.steps))
-        images = data.draw(random, BATCH[device.type], crop_px).to(device)
-        visible = draw_visible(random, len(images), side, job.mask_share).to(device)
+        images = data.draw(random, state.batch_size, crop_px).to(device.torch_device)
+        visible = draw_visible(random, len(images), side, job.mask_share).to(device.torch_device)
         progress = max(state.steps / (steps * job.epochs), state.time_share())
         for group in state.optimizer.param_groups:
             group["lr"] = LEARNING_RATE * schedule_factor(min(progress, 1.0))
-        with precision.autocast(device):
-            known = torch.nan_to_num(images).contiguous(memory_format=torch.channels_last)
-            reconstructed = state.masking.reconstruct(known, visible)
-        loss = reconstruction_loss(reconstructed, images, visible)
-        losses.append(float(loss.detach()))
+        losses.append(device.run(lambda: backward(state, precision, images, visible)))  # noqa: B023
         if not math.isfinite(losses[-1]):
             raise GeoSegError(
                 "loss_not_finite",
                 f"The loss became {losses[-1]} at step {state.steps + 1}.",
                 "Check the bands for extreme values and leave out those that have them.",
             )
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
         state.optimizer.step()
         state.steps += 1
@@ -217,7 +222,28 @@ def train_epoch(
     return float(np.mean(losses))
 
 
-def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: torch.device) -> int:
+def backward(state: Pretraining, precision: Precision, images: Tensor, visible: Tensor) -> float:
+    """Compute the loss of a batch and the gradients of the weights.
+
+    Args:
+        state: network and optimizer.
+        precision: arithmetic of the passes.
+        images: z-scores (batch, bands, rows, cols), NaN where there is no value.
+        visible: (batch, …), False where the image is masked.
+
+    Returns:
+        The loss.
+    """
+    state.optimizer.zero_grad(set_to_none=True)
+    with precision.autocast(state.device):
+        known = torch.nan_to_num(images).contiguous(memory_format=state.device.layout)
+        reconstructed = state.masking.reconstruct(known, visible)
+    loss = reconstruction_loss(reconstructed, images, visible)
+    loss.backward()
+    return float(loss.detach())
+
+
+def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: Device) -> int:
     """Return the steps that see every pixel about once, within STEPS_MIN and STEPS_MAX.
 
     Args:
@@ -225,7 +251,7 @@ def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: torch.device) 
         crop_px: side of the crops.
         device: GPU or CPU, for the batch size.
     """
-    once = data.count / (BATCH[device.type] * crop_px**2)
+    once = data.count / (batch_size(device) * crop_px**2)
     return min(max(round(once), STEPS_MIN), STEPS_MAX)
 
 
@@ -243,7 +269,6 @@ def report(job: PretrainJob, state: Pretraining, loss: float, better: bool, chan
     left = spent / state.epoch * (job.epochs - state.epoch)
     if state.ends:
         left = min(left, max(state.ends - time.monotonic(), 0.0))
-    device = next(state.network.parameters()).device
     channel.send(
         "epoch",
         epoch=state.epoch,
@@ -254,7 +279,7 @@ def report(job: PretrainJob, state: Pretraining, loss: float, better: bool, chan
         f1=[],
         miou=None,
         learning_rate=state.optimizer.param_groups[0]["lr"],
-        tiles_per_s=round(state.steps * BATCH[device.type] / spent, 2),
+        tiles_per_s=round(state.steps * state.batch_size / spent, 2),
         seconds_left=round(left, 1),
         best=better,
     )

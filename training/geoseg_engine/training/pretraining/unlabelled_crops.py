@@ -18,7 +18,7 @@ from ...dataset.datasets import open_dataset_stack, read_ids
 from ...dataset.subset import band_positions, with_bands
 from ...modelfile.stats import Statistics, measure, normalise
 from ...raster.grid import Window
-from ...stacking.stack import StackReader
+from ...stacking.reader import StackReader
 from ..sampler import crop_start
 from ..scene import MEMORY_BUDGET_BYTES, STATISTICS_PIXELS
 
