@@ -60,6 +60,13 @@ def fetch(address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
             return
 
 
+def current_manager() -> QgsNetworkAccessManager:
+    """Return QGIS's network of this thread with the settings of now: those that it began with may be old."""
+    manager = QgsNetworkAccessManager.instance()
+    manager.setupDefaultProxyAndCache()
+    return manager
+
+
 class Download:
     """One try to fetch a file, or the rest of it."""
 
@@ -71,7 +78,7 @@ class Download:
 
     def run(self) -> None:
         """Fetch, with an event loop of this thread. Raises as `fetch`."""
-        reply = QgsNetworkAccessManager.instance().get(self._request())
+        reply = current_manager().get(self._request())
         loop, timer = QEventLoop(), QTimer()
         reply.readyRead.connect(lambda: self._write(reply))
         reply.finished.connect(loop.quit)

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from qgis.core import QgsApplication, QgsNetworkAccessManager
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 
 from ..engine.setup.builds import BUILDS, address
 from ..engine.setup.plan import Network
 from ..engine.setup.simple_index import DEFAULT_INDEX
-from .fetching import fetch
+from .fetching import fetch, current_manager
 
 ADDRESSES = (DEFAULT_INDEX, address(BUILDS["cpu"], {}))
 """Where packages come from unless the user's settings say otherwise; a proxy is asked for with the first of them."""
@@ -78,7 +78,7 @@ def find_proxy(addresses: Sequence[str] = ADDRESSES, environ: Mapping[str, str] 
         addresses: that will be opened; the first one with a proxy decides.
         environ: variables of this process; None uses those of the system.
     """
-    network = QgsNetworkAccessManager.instance()
+    network = current_manager()
     direct = [host_of(item) for item in (*network.noProxyList(), *network.excludeList())]
     found: QNetworkProxy | None = None
     for place in addresses:

@@ -455,6 +455,16 @@ def test_the_proxy_of_qgis_goes_to_the_programs_as_variables(proxied: Any) -> No
     assert network.environ == environ
 
 
+def test_a_changed_proxy_holds_for_threads_that_ran_before(proxied: Any) -> None:
+    def changed() -> tuple[str, str]:
+        proxied(proxyEnabled=True, proxyType="HttpProxy", proxyHost="one.example.org", proxyPort="1")
+        first = find_proxy(environ={}).name
+        proxied(proxyHost="two.example.org")
+        return first, find_proxy(environ={}).name
+
+    assert in_a_thread(changed) == ("one.example.org:1", "two.example.org:1")
+
+
 def test_a_host_that_qgis_reaches_directly_is_an_exception(proxied: Any) -> None:
     proxied(proxyEnabled=True, proxyType="Socks5Proxy", proxyHost="::1", proxyPort="1080",
             proxyExcludedUrls=[DEFAULT_INDEX])  # fmt: skip
