@@ -422,6 +422,14 @@ def test_richdem_sees_the_installed_pybind11_first(monkeypatch: pytest.MonkeyPat
     assert richdem.compiler_problem(PYTHON) == "there is no C++ compiler"
 
 
+def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("a line\n" * 400_000 + "the last\n", encoding="utf-8")
+    Command(log, lambda line: None, lambda: False).trim()
+    kept = log.read_text(encoding="utf-8")
+    assert kept.startswith("a line\n") and kept.endswith("the last\n") and len(kept) < 250_000
+
+
 @pytest.mark.parametrize(("number", "code", "words"), [
     (errno.ENOSPC, "disk_full", "full"),
     (errno.EDQUOT, "disk_full", "full"),
