@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -221,31 +221,24 @@ class Device:
     # Random numbers
 
     def rng_state(self) -> list[Tensor]:
-        """Return the states of the random generators of all devices of this kind; empty for the CPU."""
+        """Return the state of the device's random generator, in a list; empty for the CPU, whose state torch has."""
         if self.kind == "cpu":
             return []
-        if self.kind == "mps":
-            return [torch.mps.get_rng_state()]
-        states: list[Tensor] = self._module.get_rng_state_all()
-        return states
+        own = () if self.kind == "mps" else (self.torch_device,)
+        return [self._module.get_rng_state(*own)]
 
-    def set_rng_state(self, states: list[Tensor]) -> bool:
+    def set_rng_state(self, states: Sequence[Tensor]) -> None:
         """Restore what `rng_state` returned.
 
-        Returns:
-            Whether it was restored: not where the number of devices has changed.
+        Args:
+            states: one, or one for each device of the computer, as former versions kept them; without one for this
+                device nothing changes.
         """
-        if self.kind == "cpu":
-            return not states
-        if self.kind == "mps":
-            if len(states) != 1:
-                return False
-            torch.mps.set_rng_state(states[0])
-            return True
-        if len(states) != self._module.device_count():
-            return False
-        self._module.set_rng_state_all(states)
-        return True
+        place = self.torch_device.index or 0
+        chosen = states if len(states) == 1 else states[place : place + 1]
+        if self.is_gpu and chosen:
+            own = () if self.kind == "mps" else (self.torch_device,)
+            self._module.set_rng_state(chosen[0], *own)
 
     @contextmanager
     def forked_rng(self) -> Iterator[None]:
