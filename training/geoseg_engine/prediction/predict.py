@@ -46,6 +46,8 @@ from .task import PredictionTask, area_of
 FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", OUT_OF_RANGE)
 """Fields of the job and keys of the result that name a raster."""
 RESULTS = (*FILES, "polygons")
+CORES_OF_PIXELWISE = 4
+"""Cores side by side in a unit of a network without halo, whose cores are small."""
 
 
 def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -252,7 +254,8 @@ def plan_windows(
         return opened(on_this_device(with_plan(job, known), known, channel)), known
     setup = opened(job)
     name, precision, difference = setup.opened.runtime, setup.opened.precision, setup.choice.difference
-    unit_px = unit_px_for(setup.core_px, setup.step_px)
+    cores = 1 if setup.frame.halo_px else CORES_OF_PIXELWISE
+    unit_px = unit_px_for(cores * setup.core_px, setup.step_px)
     kind = setup.runtime.device.kind
     mine = RunPlan(str(plan), name, precision, setup.core_px, unit_px, difference, kind)
     agreed = agree_on(parts_folder(task.folder / job.output), mine)
