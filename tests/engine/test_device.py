@@ -375,6 +375,14 @@ def test_graphics_that_do_not_tell_their_memory_have_what_is_left(monkeypatch):
         asked(monkeypatch, "cuda", tells_memory=False).memory()
 
 
+def test_a_card_whose_driver_does_not_answer_still_has_a_name(monkeypatch):
+    card = asked(monkeypatch, "cuda", tells_memory=False)
+    monkeypatch.setattr(
+        Asked, "get_device_name", lambda *_: (_ for _ in ()).throw(RuntimeError("CUDA error"))
+    )
+    assert card.name == "NVIDIA GPU" and card.memory_mb == 0
+
+
 def test_an_apple_gpu_has_a_name_everywhere():
     assert Device("mps", torch.device("mps")).name
 

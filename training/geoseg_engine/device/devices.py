@@ -102,7 +102,10 @@ class Device:
     def name(self) -> str:
         """Name on screen: `NVIDIA H200`, `AMD Radeon RX 7900 XT (ROCm)`, `Apple M2`, `CPU`."""
         if self.kind in ("cuda", "rocm", "xpu"):
-            model = str(self._module.get_device_name(self.torch_device))
+            try:
+                model = str(self._module.get_device_name(self.torch_device))
+            except RuntimeError:  # a driver that does not answer
+                return self.title
             return f"{model} (ROCm)" if self.kind == "rocm" else model
         return _apple_chip() if self.kind == "mps" else "CPU"
 
@@ -133,8 +136,11 @@ class Device:
 
     @property
     def memory_mb(self) -> int:
-        """MiB of a GPU's memory; 0 for the CPU."""
-        return self.memory().total // 2**20 if self.is_gpu else 0
+        """MiB of a GPU's memory; 0 for the CPU, and for a GPU that does not tell."""
+        try:
+            return self.memory().total // 2**20 if self.is_gpu else 0
+        except RuntimeError:
+            return 0
 
     def peak_bytes(self) -> int:
         """Return the largest number of bytes held at once since `reset_peak`; 0 for the CPU.
