@@ -190,6 +190,9 @@ def test_what_belongs_to_an_environment_is_beside_it_or_inside(
         and places.cache == tmp_path / "engine.cache"
         and places.log == tmp_path / "engine.log"
     )
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    assert Places.of(tmp_path / "link").staging == tmp_path / "disk.new", "a link is followed"
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert not places.can_swap and places.cache == tmp_path / "engine" / "geoseg.cache"
 

@@ -67,8 +67,8 @@ class Installation:
         self._network = network or Network()
         self._machine = machine
         self._pauses_s = pauses_s
-        self._root = Path(plan.root).expanduser().absolute()
-        self._places = Places(self._root)
+        self._places = Places.of(plan.root)
+        self._root = self._places.root
         self._command = Command(self._places.log, self._forward, self._listener.is_cancelled)
         self._steps: Steps | None = None
         self._kit: Kit | None = None
