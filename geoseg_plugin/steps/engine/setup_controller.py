@@ -27,7 +27,7 @@ from ...tasks.runner import TaskRunner
 from . import look as looking
 from .page import EnginePage
 from .setup_dialog import KitDialog, SetupDialog
-from .setup_state import Look, SetupChoices, Situation, Working, size_text
+from .setup_state import Look, SetupChoices, Situation, Working, size_text, step_text
 
 
 class SetupController(QObject):
@@ -219,6 +219,7 @@ class SetupController(QObject):
         if self._services.jobs.follow(begin, on_done, self._on_failed):
             self._failure, self._again = None, again or self.install
             self._working = Working(title)
+            self._page.next_step.show_done("")
             self._page.show_progress(self._working)
             self._services.step_wanted.emit("engine")
             self.changed.emit()
@@ -319,7 +320,7 @@ class SetupController(QObject):
 
     def _on_progressed(self, step: str, fraction: float, seconds_left: float) -> None:
         if self._working is not None:
-            self._working = Working(self._working.title, tr(step), fraction, seconds_left)
+            self._working = Working(self._working.title, step_text(step), fraction, seconds_left)
             self._page.show_progress(self._working)
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
@@ -345,7 +346,8 @@ class SetupController(QObject):
         self.engine_changed.emit()
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        self._failure = problem
+        title = self._working.title if self._working is not None else tr("Setting up the engine")
+        self._failure = {**problem, "title": title}
         if self._services.dock.current_step() == "engine":
             self._services.dock.messages.clear()  # the page shows it with its next step
 

@@ -109,7 +109,7 @@ class Situation:
         problems: why the engine cannot be used.
         outdated: whether it was made by another version of GeoSeg.
         working: the set-up that runs, if one does.
-        failure: why the last set-up failed, as code, message and hint; None after one that did not.
+        failure: what failed last, as title, code, message and hint; None after one that did not.
     """
 
     look: Look | None = None
@@ -182,7 +182,7 @@ def failed_view(now: Situation, failure: Mapping[str, Any]) -> SetupView:
     problem = {"severity": "error", **{key: failure.get(key, "") for key in ("code", "message", "hint")}}
     return SetupView(
         "failed",
-        tr("The set-up did not finish"),
+        tr("{} did not finish").format(failure.get("title") or tr("Setting up the engine")),
         found_facts(now.look),
         kept,
         (problem,),
@@ -287,9 +287,10 @@ def unused_card(now: Situation) -> Problem | None:
 def is_other_build(now: Situation) -> bool:
     """Return whether a build for the card is proposed that is not the one that is installed."""
     proposal = now.proposal
-    if proposal is None or proposal.build is None or not is_for_card(proposal):
+    if now.look is None or proposal is None or proposal.build is None or not is_for_card(proposal):
         return False
-    return now.stamp.get("build", "cpu") != proposal.build.key
+    is_there = any(fit(now.look.machine, card).key == proposal.build.key for card in now.look.machine.cards)
+    return is_there and now.stamp.get("build", "cpu") != proposal.build.key
 
 
 def is_for_card(proposal: Proposal) -> bool:
@@ -398,6 +399,18 @@ def plan_text(now: Situation, proposal: Proposal) -> str:
     down, disk = size_text(proposal.download_mb), size_text(proposal.disk_mb)
     name = proposal.build.title if proposal.build is not None else ""
     return text.format(name, down, disk, proposal.minutes, RATE_MBIT)
+
+
+def step_text(step: str) -> str:
+    """Return a step of the installation as shown; lists of wheels are named by their keys."""
+    part = step.removeprefix("Install ").partition("-")[0]
+    names = {
+        "torch": tr("Install PyTorch"),
+        "libraries": tr("Install libraries for the card"),
+        "runtime": tr("Install ONNX Runtime"),
+        "base": tr("Install geodata and all other packages"),
+    }
+    return names.get(part) or tr(step)
 
 
 def size_text(megabytes: float) -> str:
