@@ -85,12 +85,14 @@ class Working:
         step: of it; empty at the start.
         fraction: of the whole, 0 to 1; negative if it is not known.
         seconds_left: negative if it is not known.
+        plan: what is installed and how large it is; empty for other work.
     """
 
     title: str
     step: str = ""
     fraction: float = -1
     seconds_left: float = -1
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def setup_view(now: Situation) -> SetupView:
 
 def installing_view(now: Situation, working: Working) -> SetupView:
     """Return the view of a set-up that runs."""
-    return SetupView("installing", tr("{}…").format(working.title), found_facts(now.look))
+    return SetupView("installing", tr("{}…").format(working.title), found_facts(now.look), working.plan)
 
 
 def failed_view(now: Situation, failure: Mapping[str, Any]) -> SetupView:
