@@ -144,7 +144,8 @@ def of_engine(kind: str, size: Size, folder: Path, device: Device, wanted: str) 
     ready = source.first_batch(size.batch)
     with FlopCounterMode(display=False) as counter:
         trainer.backward(*ready)
-    trainer.wrapped = compiled or trainer.wrapped
+    if compiled is not None:
+        trainer.wrapped = compiled
     if kind == "ours":
         channel = Channel(folder)
         crops = batches(source, range(WARM + size.steps), lambda: size.batch)

@@ -83,7 +83,6 @@ class FakeGpu(Device):
 
     def set_rng_state(self, states):
         self.random = states
-        return True
 
     def run(self, call):
         with Simulated(self):

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import geopandas
 import numpy as np
+import onnxruntime
 import prediction_scenes
 import pytest
 import rasterio
@@ -31,6 +32,7 @@ from geoseg_engine.prediction import predict, run_plan
 from geoseg_engine.prediction.on_device import agreement
 from geoseg_engine.prediction.on_device.pipeline import SWITCH, DevicePath, shared_px, steps
 from geoseg_engine.prediction.on_device.raw_bands import RawReader
+from geoseg_engine.prediction.runtimes import selection
 from geoseg_engine.prediction.windows import Frame, cuts
 
 ROWS, COLS = 300, 260
@@ -398,3 +400,52 @@ def test_cancelled_and_resumed_gives_the_same_bytes(place, tmp_path, monkeypatch
     assert run(place, folder)["resumed_parts"] >= 5
     for name in FILES:
         assert (tmp_path / "whole" / name).read_bytes() == (folder / name).read_bytes()
+
+
+class Session:
+    """A session of ONNX Runtime as its GPU providers give it; the graph runs on the CPU."""
+
+    opened: list = []
+
+    def __init__(self, path, options, providers):
+        names = [item if isinstance(item, str) else item[0] for item in providers]
+        Session.opened.append(names)
+        if "TensorrtExecutionProvider" in names and not Session.has_tensorrt:
+            names.remove("TensorrtExecutionProvider")  # as ONNX Runtime does without its libraries
+        self.names, self.real = names, REAL_SESSION(path, providers=["CPUExecutionProvider"])
+
+    def get_providers(self):
+        return self.names
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+REAL_SESSION = onnxruntime.InferenceSession
+
+
+@pytest.mark.parametrize("tensorrt", [True, False])
+def test_tensorrt_is_tried_for_large_jobs_where_its_libraries_are(place, monkeypatch, tensorrt):
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(Session, "opened", [])
+    monkeypatch.setattr(Session, "has_tensorrt", tensorrt, raising=False)
+    monkeypatch.setattr(selection, "tensorrt_built", lambda: True)
+    on_fake(monkeypatch, FakeGpu("cuda"))
+    model, lines = read_model(place / "model.onnx"), []
+    sample = np.zeros((2, 128, 128), np.float32)
+    selection.choose_runtime(model, sample, 10**7, "cuda", log=lines.append)
+    assert not any("TensorRT" in line for line in lines)
+    choices = selection.choose_runtime(model, sample, 10**9, "cuda", log=lines.append)
+    tried = [choice.runtime.title for choice in choices]
+    assert any("by TensorRT" in title for title in tried) is tensorrt
+    assert any("TensorRT cannot be used" in line for line in lines) is not tensorrt
+
+
+def test_onnx_runtime_on_a_gpu_goes_over_the_device_too(place, tmp_path, monkeypatch):
+    run(place, tmp_path / "plain")
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(Session, "has_tensorrt", False, raising=False)
+    on_fake(monkeypatch, FakeGpu("mps"))
+    result = run(place, tmp_path / "gpu", device="mps", runtime="onnx")
+    assert result["runtime"].startswith("ONNX Runtime") and result["host_s"] is not None
+    assert (classes_of(tmp_path / "plain") != classes_of(tmp_path / "gpu")).mean() <= 1e-4

@@ -203,6 +203,20 @@ def test_a_loss_that_is_no_number_is_named_by_its_step_also_when_it_is_read_late
         trainer.check_losses([*[1.0] * 12, math.nan, *[1.0] * 7], behind=20)
 
 
+def test_crops_of_an_image_that_does_not_fit_are_read_ahead_into_pinned_memory():
+    scene, gpu, pinned = made_scene(), FakeGpu(), []
+    gpu.memory = lambda: type(CPU.memory())(1000, 1 << 40)
+    gpu.pinned = lambda tensor: pinned.append(tensor) or tensor
+    assert scene_on_device(scene, gpu) is scene
+    reference, tried = source_on(scene, CPU, ("flip", "scale")), source_on(scene, gpu, ("flip", "scale"))
+    tried = dataclasses.replace(tried, plan=reference.plan)
+    made = batches(tried, range(3), lambda: 6)
+    for number, (images, labels) in enumerate(made):
+        expected = reference.batch(number, 6)
+        assert torch.equal(images, expected[0]) and torch.equal(labels, expected[1])
+    assert len(pinned) == 6
+
+
 def weights_after(folder, dataset, gpu, monkeypatch, **changes):
     """Weights of a training on a fake GPU, or on the CPU without one."""
     folder.mkdir(exist_ok=True)
@@ -268,8 +282,8 @@ def tried(monkeypatch, gpu, compiled, plain_s=0.05, training_s=3600.0):
 
 def test_a_compiled_network_is_used_where_it_pays_within_a_minute(monkeypatch):
     gpu = FakeGpu()
-    assert compilation.judged(abs, 20, 0.05, 0.1).network is abs
-    assert compilation.judged(abs, 40, 0.05, 0.1).network is None
+    assert compilation.evaluated(abs, 20, 0.05, 0.1).network is abs
+    assert compilation.evaluated(abs, 40, 0.05, 0.1).network is None
     used = tried(monkeypatch, gpu, lambda network: network, plain_s=1000.0)
     assert used.network is not None and "is compiled" in used.reason
     slow = tried(monkeypatch, gpu, lambda network: network, plain_s=0.0)
@@ -296,13 +310,24 @@ def test_nothing_is_compiled_on_a_cpu_for_short_trainings_and_without_triton(mon
     assert "Triton" in compilation.missing_for(FakeGpu("cuda"))
 
 
+class Compiled(torch.nn.Module):
+    """What torch.compile returns: around the network, without a length, so that it is neither true nor false."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.forward = network.forward
+
+    def __len__(self):
+        raise TypeError
+
+
 def test_a_compiled_run_is_compiled_again_when_it_resumes(tmp_path, monkeypatch):
     dataset = write_dataset(tmp_path / "data")
     made = []
 
     def compiled(network):
-        made.append(network)
-        return network
+        made.append(Compiled(network))
+        return made[-1]
 
     for module in (compilation, preparing):
         monkeypatch.setattr(module, "missing_for", lambda device: "")
@@ -310,7 +335,7 @@ def test_a_compiled_run_is_compiled_again_when_it_resumes(tmp_path, monkeypatch)
     monkeypatch.setattr(compilation, "SHORTEST_S", 0.0)
     monkeypatch.setattr(
         compilation,
-        "judged",
+        "evaluated",
         lambda network, *seconds: compilation.CompilerTrial(network, 0.1, "the network is compiled"),
     )
     monkeypatch.setattr(fit, "find_device", lambda wanted: FakeGpu())

@@ -55,7 +55,7 @@ def test_nothing_is_loaded_before_the_first_epoch_that_is_not_needed_for_it(tmp_
     assert not loaded & set(LATE)
 
 
-def timed(monkeypatch, seconds_per_crop, size, device=CPU, wanted="auto"):
+def timed(monkeypatch, seconds_per_crop, size, device=CPU, alone=True):
     """Result of a trial in which a crop takes so long in each precision, and the sizes that were tried."""
     clock, sizes = [0.0], []
 
@@ -77,7 +77,7 @@ def timed(monkeypatch, seconds_per_crop, size, device=CPU, wanted="auto"):
 
     monkeypatch.setattr(arithmetic, "time", Time)
     monkeypatch.setattr(type(device), "precisions", property(lambda self: ("bf16", "float32")))
-    found = step_timing.time_steps(torch.nn.Conv2d(1, 2, 1), loss, batch, device, wanted, size)
+    found = step_timing.time_steps(torch.nn.Conv2d(1, 2, 1), loss, batch, device, "auto", size, False, alone)
     return found, sizes
 
 
@@ -94,6 +94,11 @@ def test_short_steps_and_small_batches_are_timed_whole(monkeypatch):
     assert {4, 16} <= set(sizes)
     found, sizes = timed(monkeypatch, {"float32": 0.5, "bf16": 0.2}, 2)
     assert set(sizes) == {2} and found.precision.seconds_per_step == pytest.approx(0.4)
+
+
+def test_processes_that_share_a_step_try_all_of_their_crops(monkeypatch):
+    _, sizes = timed(monkeypatch, {"float32": 0.2, "bf16": 0.1}, 16, alone=False)
+    assert set(sizes) == {16}
 
 
 def test_on_a_gpu_all_crops_are_tried_because_they_must_fit(monkeypatch):

@@ -261,6 +261,19 @@ def test_an_environment_of_an_earlier_version_is_adopted(world: World, tmp_path:
     assert not [name for name in world.index.files() if name.startswith("torch-")], "the exact build is there"
 
 
+def test_a_python_that_is_gone_is_replaced_and_everything_with_it(world: World, tmp_path: Path) -> None:
+    root = tmp_path / "engine"
+    tool = "uv" if real_uv() else "pip"
+    set_up(root, tool)
+    interpreter(root).unlink()
+    interpreter(root).symlink_to(tmp_path / "python3.9 of before")
+    (root / "lib" / "python3.9").mkdir()
+    rest = Places(root).cache / "tmp" / "pip-unpack-x"
+    rest.mkdir(parents=True, exist_ok=True)
+    set_up(root, tool)
+    assert packages(root) == CPU and not (root / "lib" / "python3.9").exists() and not rest.exists()
+
+
 def test_a_card_that_is_not_used_is_a_warning_that_stays(world: World, tmp_path: Path) -> None:
     root = tmp_path / "engine"
     tool = "uv" if real_uv() else "pip"

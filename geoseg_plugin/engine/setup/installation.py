@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +94,7 @@ class Installation:
         return Environment(interpreter(self._root), managed=True)
 
     def _run_locked(self) -> None:
+        self._command.trim()
         if recover(self._places):
             self._say("An interrupted update was completed.")
         if self._is_whole(self._root):
@@ -146,7 +148,8 @@ class Installation:
         drop_former(self._places)
 
     def _fill(self, folder: Path) -> None:
-        """Do the steps in a folder, and write the stamp."""
+        """Do the steps in a folder, and write the stamp. Rests of interrupted downloads go before and after."""
+        shutil.rmtree(self._places.cache / "tmp", ignore_errors=True)
         access = Access(self._network, self._places.cache, self._say)
         access.pip_cache = other_pip_cache(
             self._root, self._places.cache, self.proposal.download_mb, access.settings, os.environ
@@ -170,6 +173,12 @@ class Installation:
         )
         probe = self._steps.run()
         self._stamp(folder, build, runner, probe)
+        try:
+            runner.tidy()
+        except Cancelled:
+            raise
+        except GeoSegError as error:
+            self._say(f"The cache was not tidied: {error.message}")
 
     def _runner(self, folder: Path, access: Access) -> Runner:
         """uv where it can be had and may run, else pip."""

@@ -264,7 +264,16 @@ def python_archive(program: Path, platform: str, environ: dict[str, str]) -> Ind
         GeoSegError: `no_python` if uv does not name one.
     """
     version = ".".join(str(part) for part in PYTHON)
-    options = ["python", "list", version, "--all-platforms", "--all-arches", "--only-downloads", "--output-format", "json"]
+    options = [
+        "python",
+        "list",
+        version,
+        "--all-platforms",
+        "--all-arches",
+        "--only-downloads",
+        "--output-format",
+        "json",
+    ]
     done = answer([str(program), *options], {**environ, "UV_PYTHON_DOWNLOADS": "manual"}, 60)
     wanted = PYTHON_TAGS[platform]
     for item in parse_json(done.stdout, "uv's list of Pythons") if done.returncode == 0 else []:

@@ -11,7 +11,8 @@ BLOCK_PX, HALF_BLOCK_PX = 512, 256
 HOST_CAP_BYTES = 1300 << 20
 HOST_SHARE, DEVICE_SHARE = 0.4, 0.6
 CPU_CORE_PX, GPU_CORE_PX = 2048, 4096
-"""On a CPU a U-Net of four levels spends 7 % of its time on the halo of such a core, a quarter on that of 512 px."""
+"""On a CPU a U-Net of four levels spends 7 % of its time on the halo of such a core, a quarter on that of 512 px. A
+network without halo gets cores of a block there: new memory for larger ones takes as long as all around the network."""
 MAX_WINDOW_S = 12.0
 """Between two cancel points."""
 
@@ -39,7 +40,8 @@ def core_for(
         largest = min(largest, max(MAX_WINDOW_S * px_per_s, (BLOCK_PX + 2 * frame.halo_px) ** 2))
     core_px = int(largest**0.5) - 2 * frame.halo_px
     needed = round_up(max(frame.height, frame.width), frame.align_px)
-    core_px = min(core_px, GPU_CORE_PX if device.is_gpu else CPU_CORE_PX, needed)
+    most_px = GPU_CORE_PX if device.is_gpu else CPU_CORE_PX if frame.halo_px else BLOCK_PX
+    core_px = min(core_px, most_px, needed)
     if core_px == needed or core_px < BLOCK_PX:
         step = frame.align_px
     else:

@@ -43,15 +43,18 @@ def codes_of(
         over = None if scores.out_of_range_px is None else scores.out_of_range_px[rows]
         _fill(codes[:, rows], output[:, rows], layers, weights, over)
         if scores.valid is not None:
-            codes[:, rows].masked_fill_(~scores.valid[rows], UNKNOWN)
+            unknown = ~scores.valid[rows]
+            for band in codes[:, rows]:
+                band.masked_fill_(unknown, UNKNOWN)
     return codes
 
 
 def _fill(
     codes: Tensor, output: Tensor, layers: Sequence[Layer], weights: Sequence[float], over: Tensor | None
 ) -> None:
-    shares = _calibrated(output, weights) if weights else output
-    ids, confidence = _decided(output, shares)
+    of_classes = list(output)
+    shares = _calibrated(of_classes, weights) if weights else of_classes
+    ids, confidence = _decided(of_classes, shares)
     place = 0
     for layer in layers:
         if layer.key == CLASSES:
@@ -71,25 +74,26 @@ def _steps(share: Tensor) -> Tensor:
     return (share * STEPS_OF_ONE).round_()
 
 
-def _sum(terms: Sequence[Tensor] | Tensor) -> Tensor:
+def _sum(terms: Sequence[Tensor]) -> Tensor:
     total = terms[0].clone()
     for term in terms[1:]:
         total += term
     return total
 
 
-def _calibrated(output: Tensor, weights: Sequence[float]) -> Tensor:
+def _calibrated(output: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
     """See `modelfile.calibration.calibrated`."""
-    divisor = torch.from_numpy(np.asarray(weights, np.float32)).to(output.device).reshape(-1, 1, 1)
-    plain = output / divisor
-    return plain / _sum(plain)
+    divisor = torch.from_numpy(np.asarray(weights, np.float32)).to(output[0].device).unbind()
+    plain = [share / weight for share, weight in zip(output, divisor, strict=True)]
+    total = _sum(plain)
+    return [share.div_(total) for share in plain]
 
 
-def _decided(output: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+def _decided(output: Sequence[Tensor], shares: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The class with the largest output, the first of several, int16; and its calibrated probability."""
     highest = output[0].clone()
     confidence = highest if shares is output else shares[0].clone()
-    ids = torch.zeros(highest.shape, dtype=torch.int16, device=output.device)
+    ids = torch.zeros(highest.shape, dtype=torch.int16, device=highest.device)
     for number in range(1, len(output)):
         more = output[number] > highest
         ids.masked_fill_(more, number)
@@ -99,17 +103,17 @@ def _decided(output: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     return ids, confidence
 
 
-def _entropy(shares: Tensor) -> Tensor:
+def _entropy(shares: Sequence[Tensor]) -> Tensor:
     """See `averaging.entropy`."""
     tiny = float(np.finfo(np.float32).tiny)
     terms = [share * share.clamp(min=tiny).log_() for share in shares]
     return _sum(terms).neg_().div_(float(np.float32(log(max(len(shares), 2)))))
 
 
-def _margin(shares: Tensor) -> Tensor:
+def _margin(shares: Sequence[Tensor]) -> Tensor:
     """See `result_layers.margin`."""
     if len(shares) < 2:
-        return torch.ones(shares.shape[1:], device=shares.device)
+        return torch.ones_like(shares[0])
     first = torch.maximum(shares[0], shares[1])
     second = torch.minimum(shares[0], shares[1])
     for share in shares[2:]:

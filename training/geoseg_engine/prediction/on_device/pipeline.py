@@ -30,6 +30,7 @@ from ...raster.stream import worker_count
 from ...vector.scan_fill import ScanFill
 from ..inference import Setup
 from ..result_layers import MISSING, OUT_OF_RANGE, Layer, Piece, band_count
+from ..runtimes.onnx_runtime import OnnxRuntime
 from ..runtimes.torch_runtime import TorchRuntime
 from ..windows import Cut, halves
 from .codes import codes_of
@@ -116,8 +117,9 @@ def copied(piece: Piece) -> Piece:
 class Recorded:
     """The network on the device: for windows of one size recorded once, where the device records."""
 
-    def __init__(self, runtime: TorchRuntime, device: Device) -> None:
+    def __init__(self, runtime: TorchRuntime | OnnxRuntime, device: Device) -> None:
         """Record nothing yet."""
+        self._records = device.offer.graphs and isinstance(runtime, TorchRuntime)
         self._runtime, self._device = runtime, device
         self._seen: dict[Any, int] = {}
         self._key: Any = None
@@ -128,7 +130,7 @@ class Recorded:
     def __call__(self, image: Tensor, kept: Window) -> Tensor:
         """Return the output q (classes, rows, cols); it is overwritten by the next call."""
         key = (tuple(image.shape), kept)
-        if not self._device.offer.graphs or (key != self._key and not self._record(key, image, kept)):
+        if not self._records or (key != self._key and not self._record(key, image, kept)):
             return self._runtime.output(image, kept)
         self._image.copy_(image)
         if self._replay is not None:
@@ -213,7 +215,7 @@ class DevicePath:
         Raises:
             GeoSegError: as `RawReader`.
         """
-        if not isinstance(setup.runtime, TorchRuntime):
+        if not isinstance(setup.runtime, TorchRuntime | OnnxRuntime):
             raise TypeError(f"{setup.runtime.title} does not compute on tensors of a device")
         self.device = setup.runtime.device
         self.readers = worker_count() if self.device.is_gpu else 1
@@ -392,20 +394,15 @@ class Pending:
 
 
 def takes(setup: Setup, layers: Sequence[Layer]) -> bool:
-    """Whether a prediction goes this way: a network of torch whose windows are exact, on a GPU.
+    """Whether a prediction goes this way: a network whose windows are exact, in torch or ONNX Runtime on a GPU.
 
     Args:
         setup: the network, ready to run.
         layers: the results to compute.
     """
-    switch = os.environ.get(SWITCH, "")
-    runtime = setup.runtime
-    if (
-        switch == "off"
-        or setup.lattice
-        or not isinstance(runtime, TorchRuntime)
-        or runtime.precision == "float64"
-    ):
+    switch, runtime = os.environ.get(SWITCH, ""), setup.runtime
+    if switch == "off" or setup.lattice or any(layer.key == "disagreement" for layer in layers):
         return False
-    on_gpu = runtime.device.is_gpu
-    return (on_gpu or switch == "cpu") and all(layer.key != "disagreement" for layer in layers)
+    if isinstance(runtime, TorchRuntime) and runtime.precision != "float64":
+        return runtime.device.is_gpu or switch == "cpu"
+    return isinstance(runtime, OnnxRuntime) and runtime.device.is_gpu

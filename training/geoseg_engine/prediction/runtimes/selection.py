@@ -16,7 +16,7 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...device.devices import CPU, Device
-from ...device.finding import find_device
+from ...device.finding import announce, find_device
 from ...modelfile.precision import reduced_precision
 from ...modelfile.reading import (
     ModelFile,
@@ -28,7 +28,7 @@ from ...modelfile.reading import (
 )
 from ...models import needs_float64
 from .int8 import quantized
-from .onnx_runtime import OnnxRuntime
+from .onnx_runtime import OnnxRuntime, tensorrt_built
 from .openvino_runtime import OpenVinoRuntime
 from .runtime import Runtime
 from .third_party import third_party_runtime
@@ -37,6 +37,8 @@ from .torch_runtime import TorchRuntime
 STEPS = 2
 WORTHWHILE_PX = 1_000_000
 """Smaller jobs end sooner than a trial would."""
+BY_TENSORRT, TENSORRT_FROM_PX = ("onnx", "fp16"), 500_000_000
+"""Runtime and precision that TensorRT stands for; it prepares itself for a minute, which larger jobs win back."""
 GAIN = 0.85
 """Share of the time of float32 that another choice may take at most."""
 SAME_CLASS = {"float32": 0.999, "bf16": 0.998, "fp16": 0.998, "int8": 0.0}
@@ -112,6 +114,7 @@ def choose_runtime(
     if onnx_only(model):
         return [_graph_only(model, sample, job_px, wanted, precision, log)]
     found = CPU if wanted == "openvino" and device == "auto" else find_device(device)
+    announce(found, log)
     network = load_network(model.path)
     found = able_to_compute(network, found, log)
     path, loss = model.path, None
@@ -119,6 +122,8 @@ def choose_runtime(
         made = quantized(model, int8_loss, log)
         path, precision, loss = (made[0], "int8", made[1]) if made else (path, "auto", None)
     ways = candidates(found, wanted, precision)
+    if wanted == "auto" and job_px < TENSORRT_FROM_PX:
+        ways = [way for way in ways if way != BY_TENSORRT]
     largest = largest_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32", model.calibration)
     bytes_px = scratch_factor(plain) * largest
@@ -202,6 +207,7 @@ def candidates(device: Device, wanted: str, precision: str) -> list[tuple[str, s
     ways = [("torch", "float32"), ("torch", reduced), ("onnx", "float32"), ("onnx", "int8")]
     if device.is_gpu:
         ways += [("torch", name) for name in device.precisions[1:-1]]
+        ways += [BY_TENSORRT] if device.kind == "cuda" and tensorrt_built() else []
     else:
         ways += [("openvino", "float32"), ("openvino", reduced), ("openvino", "int8")]
     found = [
