@@ -35,9 +35,7 @@ CARD_PROBE = {
     "versions": {**CPU_PROBE["versions"], "torch": "2.13.0+cu130"},
     "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
 }
-PLAN = (
-    "Installs PyTorch for NVIDIA GPUs, CUDA 13.0: 2.3 GB to download, 5.2 GB on disk, about 7 min at 50 Mbit/s."
-)
+PLAN = "Installs PyTorch for NVIDIA GPUs, CUDA 13.0: 2.3 GB to download, 5.2 GB on disk, about 7 min at 50 Mbit/s."
 ENGINE = FOLDER + "\\Scripts\\python.exe"
 
 

@@ -324,8 +324,8 @@ class SetupController(QObject):
 
     def _on_progressed(self, step: str, fraction: float, seconds_left: float) -> None:
         if self._working is not None:
-            changes = {"step": step_text(step), "fraction": fraction, "seconds_left": seconds_left}
-            self._working = replace(self._working, **changes)
+            shown = step_text(step)
+            self._working = replace(self._working, step=shown, fraction=fraction, seconds_left=seconds_left)
             self._page.show_progress(self._working)
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
