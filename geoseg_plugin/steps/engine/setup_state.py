@@ -105,6 +105,7 @@ class Situation:
         choices: of the user.
         python: interpreter in use; empty without an engine.
         managed: whether GeoSeg made its environment.
+        folder_named: whether an environment variable names the folder, so that no other can be chosen.
         stamp: what the installer wrote into it.
         probe: what the engine reported of itself; empty until it has.
         probing: whether it is asked.
@@ -119,6 +120,7 @@ class Situation:
     choices: SetupChoices = SetupChoices()
     python: str = ""
     managed: bool = True
+    folder_named: bool = False
     stamp: Mapping[str, str] = field(default_factory=dict)
     probe: Mapping[str, Any] = field(default_factory=dict)
     probing: bool = False
