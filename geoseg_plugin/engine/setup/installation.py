@@ -158,7 +158,7 @@ class Installation:
         persistence = Persistence(access, self._say, self._listener.is_cancelled, self._pauses_s)
         listener = Listener(self._listener.on_progress, self._say, self._listener.is_cancelled)
         build = present(self.proposal.build, "a build")
-        python = lambda: self._python(runner)  # noqa: E731
+        python = partial(self._python, runner)
         folder.mkdir(parents=True, exist_ok=True)
         self._steps = Steps(
             folder,
