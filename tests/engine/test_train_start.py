@@ -11,10 +11,12 @@ import torch
 from fake_devices import FakeGpu
 from training_scenes import small_job, write_dataset
 
+from geoseg_engine.channel import Channel
 from geoseg_engine.contract import encode
 from geoseg_engine.device.devices import CPU
 from geoseg_engine.modelfile import precision as arithmetic
 from geoseg_engine.modelfile.precision import Precision
+from geoseg_engine.run import run_file
 from geoseg_engine.training import fit, step_timing
 from geoseg_engine.training.losses import loss_of
 
@@ -104,3 +106,19 @@ def test_processes_that_share_a_step_try_all_of_their_crops(monkeypatch):
 def test_on_a_gpu_all_crops_are_tried_because_they_must_fit(monkeypatch):
     _, sizes = timed(monkeypatch, {"float32": 0.2, "bf16": 0.1}, 16, FakeGpu(precisions=("bf16", "float32")))
     assert set(sizes) == {16}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_waiting_threads_leave_their_core_soon_unless_the_user_decides(
+    tmp_path, monkeypatch, given, expected
+):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    run_file(tmp_path / "job.json", Channel(tmp_path))
+    assert os.environ.get("GOMP_SPINCOUNT") == expected

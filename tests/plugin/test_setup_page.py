@@ -79,6 +79,7 @@ def test_one_button_sets_the_engine_up(bare: Desk, tmp_path: Path) -> None:
     page.install_button.click()
     assert bare.runner.plans == [Plan(tmp_path / "engine")]
     assert not page.progress.isHidden() and page.install_button.isHidden() and page.cancel_button.isEnabled()
+    assert "GB to download" in page.sentence.text()
     bare.runner.progressed.emit("Install PyTorch", 0.42, 130.0)
     assert page.step_label.text() == "Install PyTorch" and page.bar.value() == 420
     assert page.left_label.text() == "about 2 min left"

@@ -263,6 +263,16 @@ def test_while_something_runs_the_dialog_waits() -> None:
     assert (idle.why_no_setup, idle.why_no_engine, idle.button) == ("", "", "&Set up again")
 
 
+def test_a_folder_that_a_variable_names_is_not_changed_here() -> None:
+    free, named = situation("ready"), replace(situation("ready"), folder_named=True)
+    assert (
+        dialog_view(free, busy=False).why_no_move == ""
+        and "Move" in dialog_view(free, busy=False).why_no_folder
+    )
+    assert "GEOSEG_ENGINE_DIR" in dialog_view(named, busy=False).why_no_move
+    assert "GEOSEG_ENGINE_DIR" in dialog_view(named, busy=False).why_no_folder
+
+
 def test_the_size_of_an_engine_is_shown() -> None:
     now = situation("ready")
     assert now.look is not None

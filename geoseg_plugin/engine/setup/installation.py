@@ -209,6 +209,7 @@ class Installation:
     def _reaching(self, access: Access, index: str) -> Iterator[None]:
         """Look whether an index answers: where the name is unknown or nothing answers, the tools need not wait long."""
         page = self._places.cache / "tmp" / "page"
+        page.parent.mkdir(parents=True, exist_ok=True)
         fetch = self._network.fetch or fetcher(access.uv(True), tries=1, timeout_s=20.0)
         try:
             fetch(f"{index}/torch/", page, self._listener.is_cancelled)

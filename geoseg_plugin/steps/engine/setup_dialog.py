@@ -189,7 +189,7 @@ class SetupDialog(QDialog):
             (self.save_button, view.why_busy),
             (self.repair_button, view.why_no_engine),
             (self.clear_button, view.why_no_engine),
-            (self.move_button, view.why_no_engine),
+            (self.move_button, view.why_no_move),
             (self.remove_button, view.why_no_engine),
             (self.own_button, view.why_busy),
         ):

@@ -85,12 +85,14 @@ class Working:
         step: of it; empty at the start.
         fraction: of the whole, 0 to 1; negative if it is not known.
         seconds_left: negative if it is not known.
+        plan: what is installed and how large it is; empty for other work.
     """
 
     title: str
     step: str = ""
     fraction: float = -1
     seconds_left: float = -1
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Situation:
         choices: of the user.
         python: interpreter in use; empty without an engine.
         managed: whether GeoSeg made its environment.
+        folder_named: whether an environment variable names the folder, so that no other can be chosen.
         stamp: what the installer wrote into it.
         probe: what the engine reported of itself; empty until it has.
         probing: whether it is asked.
@@ -117,6 +120,7 @@ class Situation:
     choices: SetupChoices = SetupChoices()
     python: str = ""
     managed: bool = True
+    folder_named: bool = False
     stamp: Mapping[str, str] = field(default_factory=dict)
     probe: Mapping[str, Any] = field(default_factory=dict)
     probing: bool = False
@@ -172,7 +176,7 @@ def setup_view(now: Situation) -> SetupView:
 
 def installing_view(now: Situation, working: Working) -> SetupView:
     """Return the view of a set-up that runs."""
-    return SetupView("installing", tr("{}…").format(working.title), found_facts(now.look))
+    return SetupView("installing", tr("{}…").format(working.title), found_facts(now.look), working.plan)
 
 
 def failed_view(now: Situation, failure: Mapping[str, Any]) -> SetupView:

@@ -299,10 +299,13 @@ class Device:
         """Return the context in which memory that runs out is a MemoryError, and a lost device `device_lost`."""
         return translated(self.title)
 
-    def run(self, call: Callable[[], Result]) -> Result:
+    def run(self, call: Callable[[], Result], once: bool = False) -> Result:
         """Run a call whose missing operations are computed on the CPU and noted in `moved`.
 
-        A call during which the first of them is found begins again.
+        Args:
+            call: begins again where the first of them is found in it.
+            once: it must not begin again, because it changes what it starts from. Where PyTorch lacks operations for
+                this kind of device, each is then watched, which takes longer.
 
         Raises:
             MemoryError: where memory has run out.
@@ -311,7 +314,7 @@ class Device:
         with self.faults():
             if not self.is_gpu:
                 return call()
-            if not self.moved:
+            if not self.moved and not (once and self.offer.falls_back):
                 try:
                     return call()
                 except (NotImplementedError, RuntimeError) as error:
