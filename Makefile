@@ -55,6 +55,7 @@ run: setup
 	@bash scripts/dev/run_qgis.sh
 
 scan: setup
+	@$(PLUGIN_PYTHON) scripts/dev/wheel_lists.py --check $(if $(RELEASE),--release)
 	@$(PLUGIN_PYTHON) scripts/dev/scan.py $(address) $(if $(RELEASE),--release)
 
 package:

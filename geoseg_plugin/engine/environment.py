@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..contract import Problem, is_foreign, kept_json
 from ..paths import training_dir
+from .setup.redaction import redacted
 
 STAMP_FILE = "geoseg-engine.json"
 """Written into an environment when every step of its installation is done."""
@@ -42,17 +43,46 @@ class Environment:
 
 
 def default_root() -> Path:
-    """Folder of the managed environment, in the user's data folder; GEOSEG_ENGINE_DIR overrides it."""
+    """Folder of the managed environment: GEOSEG_ENGINE_DIR, else where it was moved, else in the user's data folder."""
     chosen = os.environ.get("GEOSEG_ENGINE_DIR")
     if chosen:
         return Path(chosen).expanduser()
+    try:
+        moved = _location_file().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        moved = ""
+    return Path(moved) if moved else data_folder() / "engine"
+
+
+def data_folder() -> Path:
+    """GeoSeg's folder in the user's data folder, whether or not it exists."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "geoseg" / "engine"
+    return base / "geoseg"
+
+
+def set_location(root: Path) -> None:
+    """Let the default folder of the environment be another one from now on.
+
+    Args:
+        root: folder of the environment.
+    """
+    file = _location_file()
+    if root == data_folder() / "engine":
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".part")
+    partial.write_text(str(root), encoding="utf-8")
+    partial.replace(file)
+
+
+def _location_file() -> Path:
+    return data_folder() / "engine.location"
 
 
 def interpreter(root: Path) -> Path:
@@ -174,4 +204,4 @@ def diagnostics(environment: Environment | None, probe: Mapping[str, object] | N
     lines += [f"{item.severity}: {item.message} {item.hint}" for item in check(environment)]
     for key, value in (probe or {}).items():
         lines.append(f"{key}: {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines)
+    return redacted("\n".join(lines))

@@ -89,12 +89,13 @@ class JobRuns(QObject):
         self._on_done, self._on_failed, self._made = on_done, on_failed, made
         return True
 
-    def follow(self, begin: Callable[[], None], on_done: Done) -> bool:
+    def follow(self, begin: Callable[[], None], on_done: Done, on_failed: Failed | None = None) -> bool:
         """Let the runner do something else than jobs: attach to a running engine, or install one.
 
         Args:
             begin: starts it.
             on_done: called when it has finished.
+            on_failed: called if it fails.
 
         Returns:
             Whether it was started; if not, the error is shown.
@@ -104,7 +105,7 @@ class JobRuns(QObject):
         except GeoSegError as error:
             self._errors.show(error)
             return False
-        self._on_done, self._on_failed, self._made = on_done, None, None
+        self._on_done, self._on_failed, self._made = on_done, on_failed, None
         return True
 
     def afterwards(self, action: Callable[[], None]) -> None:

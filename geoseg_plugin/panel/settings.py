@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QStandardPaths
 from ..tasks.execution import CHOSEN_PYTHON
 from ..tasks.runner import ON_CLOSE
 
-WORKSPACE = "geoseg/workspace"
+WORKSPACE, ENGINE_BUILD = "geoseg/workspace", "geoseg/engine_build"
 
 
 def workspace_folder() -> Path:
@@ -46,3 +46,13 @@ def own_python() -> str:
 def set_own_python(path: str) -> None:
     """Keep the user's own interpreter; empty goes back to the managed environment."""
     QgsSettings().setValue(CHOSEN_PYTHON, path)
+
+
+def engine_build() -> str:
+    """Return the build of PyTorch that the user chose; `auto` takes the one that the computer suggests."""
+    return str(QgsSettings().value(ENGINE_BUILD, "auto") or "auto")
+
+
+def set_engine_build(key: str) -> None:
+    """Keep the user's choice of a build."""
+    QgsSettings().setValue(ENGINE_BUILD, key)

@@ -46,7 +46,12 @@ class Launch:
 
 def engine_environment() -> Environment | None:
     """The environment that the user's settings name; reads a few small files, no process."""
-    return find(default_root(), str(QgsSettings().value(CHOSEN_PYTHON, "") or ""))
+    return find(engine_folder(), str(QgsSettings().value(CHOSEN_PYTHON, "") or ""))
+
+
+def engine_folder() -> Path:
+    """The folder of the environment that GeoSeg makes, whether or not it exists."""
+    return default_root()
 
 
 def default_launch() -> Launch:

@@ -1,27 +1,46 @@
-"""The QGIS task that sets up the engine environment."""
+"""QGIS tasks around functions that report progress: an installation, a look at this computer, a kit."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
-from ..engine.installer import Installation, Plan
+from qgis.core import QgsTask
+
+from ..engine.setup.plan import Listener, Network
 from .guarded import GuardedTask
+from .network import qgis_network
+
+Work = Callable[[Listener, Network], dict[str, Any]]
+"""Runs in a task thread; what it returns is the result."""
 
 
-class InstallTask(GuardedTask):
-    """Runs an installation; the result is {"python": path of the interpreter}."""
+class WorkTask(GuardedTask):
+    """Runs a function in the task thread.
 
-    def __init__(self, title: str, plan: Plan) -> None:
-        super().__init__(title)
-        self.ending.folder = str(plan.root)
-        self._plan = plan
+    Args:
+        title: what the user reads.
+        work: the function.
+        folder: that it works on.
+        silent: QGIS neither lists it nor announces its end.
+    """
+
+    def __init__(self, title: str, work: Work, folder: str = "", silent: bool = False) -> None:
+        flags = QgsTask.Flag.CanCancel
+        if silent:
+            flags |= QgsTask.Flag.Hidden | QgsTask.Flag.Silent
+        super().__init__(title, flags)
+        self.ending.folder = folder
+        self._do = work
 
     def _work(self) -> None:
-        installation = Installation(self._plan, self._on_progress, self._on_line, self.isCanceled)
-        self.ending.result = {"python": str(installation.run().python)}
+        listener = Listener(self._on_progress, self._on_line, self.isCanceled)
+        self.ending.result = self._do(listener, qgis_network())
 
     def _on_progress(self, step: str, fraction: float) -> None:
-        event = {"type": "progress", "phase": step, "done": fraction, "total": 1.0, "t": time.time()}
+        total = 1.0 if fraction >= 0 else 0.0
+        event = {"type": "progress", "phase": step, "done": fraction, "total": total, "t": time.time()}
         self._on_events([event])
 
     def _on_line(self, text: str) -> None:

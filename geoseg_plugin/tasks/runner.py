@@ -10,12 +10,14 @@ from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..contract import GeoSegError
-from ..engine.installer import Plan
+from ..engine.environment import stamp
 from ..engine.session import LONGEST_CANCEL_S, Event
+from ..engine.setup.installation import Installation
+from ..engine.setup.plan import Listener, Network, Plan
 from .engine_task import EngineTask, Export, Submissions
 from .execution import Launch, default_launch
 from .guarded import Ending, GuardedTask
-from .install_task import InstallTask
+from .install_task import Work, WorkTask
 from .stream import TimeLeft
 
 ON_CLOSE = "geoseg/on_close"
@@ -96,29 +98,35 @@ class TaskRunner(QObject):
         title = self.tr("Train {}").format(Path(run_folder).name)
         self._begin(title, EngineTask(title, None, attach=Path(run_folder)))
 
-    def install(
-        self,
-        root: Path,
-        device: str = "cpu",
-        python: str = "",
-        with_richdem: bool = True,
-        zoo: bool = False,
-    ) -> None:
-        """Make or complete the managed environment at `root`; `finished` gives {"python": path}.
+    def install(self, plan: Plan) -> None:
+        """Make, complete or update the managed environment; `finished` gives {"python": path, "warning": text}.
 
         Args:
-            root: folder of the managed environment.
-            device: cpu or cuda.
-            python: interpreter to make it with; empty finds one.
-            with_richdem: whether richdem is installed.
-            zoo: whether segmentation-models-pytorch is installed.
+            plan: what to install, and where.
+
+        Raises:
+            GeoSegError: `busy` if a task runs.
+        """
+
+        def work(listener: Listener, network: Network) -> dict[str, Any]:
+            environment = Installation(plan, listener, network).run()
+            return {"python": str(environment.python), "warning": stamp(environment).get("warning", "")}
+
+        self.maintain(self.tr("Set up the engine"), work, str(plan.root))
+
+    def maintain(self, title: str, work: Work, folder: str = "") -> None:
+        """Run a function in a task: a look at this computer, a repair, an offline kit; `finished` gives its result.
+
+        Args:
+            title: of the task.
+            work: gets who listens to it and how the network is reached.
+            folder: that it works on; `finished` gives it too.
 
         Raises:
             GeoSegError: `busy` if a task runs.
         """
         self._check_idle()
-        title = self.tr("Set up the engine")
-        self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem, zoo=zoo)))
+        self._begin(title, WorkTask(title, work, folder, self._silent))
 
     def cancel(self) -> None:
         """Request that the running task stops; harmless when idle.

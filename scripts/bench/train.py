@@ -2,8 +2,9 @@
 
 Run with the engine's Python: `python scripts/bench/train.py [ROW …] [--json FILE] [--repeat 5] [--small]`.
 Each row is a module `train_<row>.py` beside this file with `run(folder, repeat, small) -> Row`; rows whose names begin
-with `gpu` are measured only where a GPU is. Ratios come from runs of both by turns; `--small` is for trying the script
-out, its ratios mean nothing. The exit code is 1 if a row does not hold, unless it was small.
+with `gpu` are measured where a GPU of any maker is, and tried out on the CPU with `--small`. Ratios come from runs of
+both by turns; `--small` is for trying the script out, its ratios mean nothing. The exit code is 1 if a row does not
+hold, unless it was small.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "training")]
 
-import torch  # noqa: E402
 from measuring import measure_table  # noqa: E402
+
+from geoseg_engine.device.devices import gpus  # noqa: E402
 
 ROWS = (
     "plain",
@@ -29,4 +31,4 @@ ROWS = (
 )
 
 if __name__ == "__main__":
-    sys.exit(measure_table(__doc__, "train", ROWS, torch.cuda.is_available()))
+    sys.exit(measure_table(__doc__, "train", ROWS, bool(gpus()) or "--small" in sys.argv))

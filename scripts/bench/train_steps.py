@@ -31,10 +31,11 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import Band, TrainJob  # noqa: E402
-from geoseg_engine.device.devices import Device, as_device  # noqa: E402
+from geoseg_engine.device.devices import CPU, Device, as_device, gpus  # noqa: E402
 from geoseg_engine.modelfile.precision import Precision  # noqa: E402
 from geoseg_engine.models import build  # noqa: E402
 from geoseg_engine.training.batches import BatchSource, batches, train_step  # noqa: E402
+from geoseg_engine.training.compilation import compiled_network, try_compiler  # noqa: E402
 from geoseg_engine.training.data_survey import survey_scene  # noqa: E402
 from geoseg_engine.training.distributed import ALONE  # noqa: E402
 from geoseg_engine.training.placement import scene_on_device  # noqa: E402
@@ -46,6 +47,8 @@ from geoseg_engine.training.step_timing import time_steps  # noqa: E402
 
 BANDS, CLASSES = 6, 2
 WARM = 2
+LONG_S, COMPILED = 3600.0, "+compiler"
+"""Seconds of a training for which the compiler is tried; what the arithmetic is called then."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Size:
 
 
 USUAL, SMALL, GPU = Size(256, 4, 32, 4, 6), Size(64, 2, 8, 3, 3), Size(256, 32, 32, 4, 40)
+
+
+def first_gpu() -> Device:
+    """The first GPU; the CPU where there is none."""
+    return next(iter(gpus()), CPU)
 
 
 def measured(
@@ -125,32 +133,40 @@ def of_engine(kind: str, size: Size, folder: Path, device: Device, wanted: str) 
     network = build(architecture).to(device.torch_device, memory_format=device.layout)
     loss = loss_for(plan, scene)
     source = BatchSource(plan, scene, Sampler(scene, plan.crop_px, job.seed, plan.by_class), device, ALONE)
-    precision = (
-        time_steps(network, loss, source.first_batch, device, "auto", size.batch).precision
-        if wanted == "auto"
-        else Precision(wanted)
-    )
+    if wanted == "auto":
+        precision = time_steps(network, loss, source.first_batch, device, "auto", size.batch).precision
+        ready = source.first_batch(size.batch)
+        compiled = try_compiler(network, loss, lambda: ready, device, precision, LONG_S).network
+    else:
+        name, _, compiler = wanted.partition("+")
+        precision, compiled = Precision(name), compiled_network(network) if compiler else None
     trainer = make_trainer(job, plan, network, loss, precision, ALONE, device)
     ready = source.first_batch(size.batch)
     with FlopCounterMode(display=False) as counter:
         trainer.backward(*ready)
+    if compiled is not None:
+        trainer.wrapped = compiled
     if kind == "ours":
         channel = Channel(folder)
         crops = batches(source, range(WARM + size.steps), lambda: size.batch)
         seconds = clock(crops, lambda batch: train_step(trainer, *batch, channel), device)
     else:
-        images, truth = ready[0].contiguous(memory_format=torch.channels_last), ready[1]
+        images, truth = ready[0].contiguous(memory_format=device.layout), ready[1]
 
         def alone(batch: tuple[Tensor, Tensor]) -> None:
             trainer.optimizer.zero_grad(set_to_none=True)
             with precision.autocast(device):
-                logits = network(batch[0])
+                logits = trainer.wrapped(batch[0])
             loss(logits, batch[1]).backward()
             trainer.optimizer.step()
 
         network.train()
         seconds = clock(iter([(images, truth)] * (WARM + size.steps)), alone, device)
-    return {"seconds": seconds, "precision": precision.name, "flops": float(counter.get_total_flops())}
+    return {
+        "seconds": seconds,
+        "precision": precision.name + COMPILED * (compiled is not None),
+        "flops": float(counter.get_total_flops()),
+    }
 
 
 def clock(

@@ -22,7 +22,7 @@ if [ ! -x "$plugin_env/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null || true)" 
 fi
 
 echo "Engine environment: $engine_env"
-options=(--root "$engine_env" --python "$system_python" --device "${GEOSEG_DEVICE:-cpu}" --dev)
+options=(--root "$engine_env" --python "$system_python" --build "${GEOSEG_BUILD:-${GEOSEG_DEVICE:-cpu}}" --dev)
 [ -z "${GEOSEG_WITHOUT_RICHDEM:-}" ] || options+=(--without-richdem)
 mkdir -p build
 log=build/bootstrap.log

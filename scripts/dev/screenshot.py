@@ -2,9 +2,10 @@
 
 Starts QGIS under Xvfb with a profile of its own and `screenshot_in_qgis.py`; standard library only. With --workspace
 the pages show the datasets and runs that are there. Leaves <page>.png (the panel) and window-<page>.png in --out; with
---extras also the table of bands, the dialogs that add bands, pages with all groups open, the findings of a check, and
-tiles with their blocks, the Train page with the newest dataset and run of --workspace, its newest comparison with
-the register of runs, a map made with its newest model, and its newest map with a sample, labels and a sheet to print.
+--extras also the states of the set-up, the table of bands, the dialogs that add bands, pages with all groups open, the
+findings of a check, and tiles with their blocks, the Train page with the newest dataset and run of --workspace, its
+newest comparison with the register of runs, a map made with its newest model, and its newest map with a sample, labels
+and a sheet to print.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def main() -> int:
         "extras": options.extras,
         "series": str(options.series.resolve()) if options.series else "",
         "wait_s": options.wait_s,
+        "scripts": str(IN_QGIS.parent),
     }
     choose_theme(stage_profile.stage(out / "profile"), options.theme)
     code = desktop.run(IN_QGIS, request, out, screen=SCREEN, scale=options.scale, timeout_s=options.timeout_s)
@@ -61,7 +63,18 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--scale", type=float, default=1.0)
     pages = ["data", "tiles", "train", "predict", "results", "engine"]
     options.add_argument("--pages", nargs="*", default=pages)
-    extras = ["train", "judging", "predict", "map", "table", "dialogs", "advanced", "findings", "blocks"]
+    extras = [
+        "setup",
+        "train",
+        "judging",
+        "predict",
+        "map",
+        "table",
+        "dialogs",
+        "advanced",
+        "findings",
+        "blocks",
+    ]
     options.add_argument("--extras", nargs="*", default=[], choices=extras, help="what takes an engine")
     options.add_argument("--series", type=Path, help="a NetCDF file for the dialog that adds a time series")
     options.add_argument("--wait-s", type=float, default=30, help="longest wait for the engine's answers")

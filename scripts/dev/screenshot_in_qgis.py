@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -301,7 +302,33 @@ def picture_page(plugin: GeoSegPlugin, name: str) -> None:
     page.findChild(QScrollArea).widget().grab().save(str(OUT / f"{name}-whole.png"))
 
 
+def picture_setup(plugin: GeoSegPlugin) -> None:
+    """Every state of the Engine page with the badge below it, and the dialogs of the set-up."""
+    sys.path.insert(0, REQUEST["scripts"])
+    from setup_states import SITUATIONS, show
+
+    plugin.dock.show_step("engine")
+    for name in SITUATIONS:
+        show(plugin.panel, name)
+        pause(400)
+        plugin.dock.grab().save(str(OUT / f"setup-{name}.png"))
+    for name in ("card", "ready"):
+        show(plugin.panel, name)
+        plugin.panel.engine.setup.open_dialog()
+        pause(600)
+        dialog = plugin.panel.engine.setup.dialog
+        dialog.grab().save(str(OUT / f"setup-dialog-{name}.png"))
+        dialog.findChild(QScrollArea).widget().grab().save(str(OUT / f"setup-dialog-{name}-whole.png"))
+        dialog.close()
+    dialog = plugin.panel.engine.setup.kit_dialog()
+    dialog.show()
+    pause(400)
+    dialog.grab().save(str(OUT / "setup-kit.png"))
+    dialog.close()
+
+
 EXTRAS = {
+    "setup": picture_setup,
     "train": picture_train,
     "judging": picture_judging,
     "predict": picture_predict,

@@ -130,6 +130,16 @@ def _is_text(name: str, call: ast.Call) -> bool:
     return False
 
 
+def may_name_hosts(file: Path) -> bool:
+    """The set-up knows where packages are, QGIS is asked for the proxy to there, and one page of the docs says so."""
+    named = (
+        PLUGIN / "tasks" / "network.py",
+        ROOT / "tests" / "plugin" / "test_setup_page.py",
+        ROOT / "docs" / "setup.md",
+    )
+    return file.is_relative_to(PLUGIN / "engine" / "setup") or file in named
+
+
 def test_no_hosts_and_no_workplace_in_the_project() -> None:
     """Packages come from where the user's pip looks; nothing names the machine that this was written on."""
     hosts = [
@@ -145,7 +155,7 @@ def test_no_hosts_and_no_workplace_in_the_project() -> None:
         if file.suffix in (".png", ".tif", ".gpkg", ".onnx", ".npz", ".qgz", ".jpg"):
             continue
         text = file.read_text(encoding="utf-8", errors="replace")
-        mentioned = [word for word in (*hosts, *here) if word in text]
+        mentioned = [word for word in (*(() if may_name_hosts(file) else hosts), *here) if word in text]
         if "../sha" + "red" in text and not file.is_relative_to(ROOT / "tests" / "real"):
             mentioned.append("the workplace's data")
         wrong += [f"{place(file)} mentions {word}" for word in mentioned]
@@ -170,4 +180,4 @@ def test_licence_and_pins() -> None:
             for line in file.read_text(encoding="utf-8").splitlines()
             if line and not line.startswith("#")
         ]
-        assert [line for line in lines if "==" not in line and line != "pip>=23"] == [], file.name
+        assert [line for line in lines if "==" not in line] == [], file.name

@@ -1,6 +1,7 @@
 """What the engine asks of a device, on a fake GPU that computes on the CPU: names, faults, missing operations."""
 
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +20,10 @@ from geoseg_engine.device.faults import (
     translated,
 )
 from geoseg_engine.modelfile.precision import Precision, fastest
-from geoseg_engine.training import checkpoint
+from geoseg_engine.models.spectral import MaximumLikelihood
+from geoseg_engine.prediction.runtimes.onnx_runtime import provider_for
+from geoseg_engine.prediction.runtimes.selection import able_to_compute
+from geoseg_engine.training import checkpoint, distributed
 
 torch.set_num_threads(1)
 KIND_OF_GPU = [kind for kind in KINDS if kind != "cpu"]
@@ -209,6 +213,13 @@ def test_automatic_takes_the_first_gpu_that_has_proved_itself(monkeypatch):
     assert finding.find_device("auto") is CPU and finding.device_warnings(CPU) == []
 
 
+def test_each_of_several_processes_tries_its_own_gpu(monkeypatch):
+    first, second = FakeGpu(), FakeGpu()
+    found(monkeypatch, first, second)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert finding.find_device("auto") is second and first.calls == 0
+
+
 def test_a_device_is_known_by_what_torch_calls_it():
     assert as_device("cpu") is CPU and as_device(torch.device("cpu")) is CPU
     gpu = FakeGpu()
@@ -253,6 +264,127 @@ def test_what_a_cpu_lacks_is_left_out():
         CPU.make_current()
     free, total = CPU.memory()
     assert 0 < free <= total
+
+
+def test_processes_train_where_each_has_a_gpu(monkeypatch):
+    first, second = FakeGpu(), FakeGpu()
+    monkeypatch.setattr(distributed, "gpus", lambda: (first, second))
+    monkeypatch.setattr(Device, "make_current", lambda self: None)
+    assert distributed.Group(1, 2, 1).device(first) is second
+    assert distributed.Group().device(first) is first and distributed.Group(1, 2, 1).device(CPU) is CPU
+    for group, wanted in ((distributed.Group(2, 3, 2), first), (distributed.Group(0, 2, 0), FakeGpu("mps"))):
+        with pytest.raises(GeoSegError) as caught:
+            group.device(wanted)
+        assert caught.value.code == "no_gpu" and caught.value.hint
+
+
+def test_double_precision_stays_on_the_cpu_where_the_device_has_none():
+    gpu = FakeGpu("xpu")
+    gpu.torch_device = torch.device("xpu")
+    assert distributed.for_numbers(gpu) == torch.device("cpu")
+    gpu = FakeGpu("cuda")
+    gpu.torch_device = torch.device("cuda")
+    assert distributed.for_numbers(gpu) == torch.device("cuda")
+
+
+def test_a_model_in_double_precision_is_computed_where_there_is_some():
+    said = []
+    double, plain = MaximumLikelihood(3, 2), torch.nn.Conv2d(1, 1, 1)
+    apple, nvidia = FakeGpu("mps"), FakeGpu("cuda")
+    assert able_to_compute(plain, apple, said.append) is apple
+    assert able_to_compute(double, nvidia, said.append) is nvidia and said == []
+    assert able_to_compute(double, apple, said.append) is CPU and "Apple GPU" in said[0]
+
+
+def test_each_gpu_has_its_provider_of_onnx_runtime():
+    gpu = FakeGpu()
+    gpu.torch_device = torch.device("cuda:1")
+    assert provider_for(gpu) == ("CUDAExecutionProvider", {"device_id": 1})
+    gpu = FakeGpu("mps")
+    gpu.torch_device = torch.device("mps")
+    assert provider_for(gpu) == "CoreMLExecutionProvider"
+
+
+class Asked:
+    """What stands for torch.cuda or torch.xpu: answers as cards do."""
+
+    def __init__(self, capability=(8, 6), tells_memory=True, bf16=True):
+        self.capability, self.tells_memory, self.bf16 = capability, tells_memory, bf16
+
+    def get_device_name(self, device):
+        return "Card"
+
+    def get_device_capability(self, device):
+        return self.capability
+
+    def get_device_properties(self, device):
+        return SimpleNamespace(total_memory=8 << 30, has_bfloat16_conversions=self.bf16)
+
+    def mem_get_info(self, device):
+        if not self.tells_memory:
+            raise RuntimeError(
+                "The device (Intel(R) Graphics) doesn't support querying the available free memory."
+            )
+        return 3 << 30, 8 << 30
+
+    def memory_reserved(self, device):
+        return 7 << 30
+
+    def get_rng_state(self, device):
+        return self.random
+
+    def set_rng_state(self, state, device):
+        self.random = state
+
+
+def asked(monkeypatch, kind, **answers):
+    monkeypatch.setattr(Device, "_module", Asked(**answers))
+    return Device(kind, torch.device(KINDS[kind].module, 0))
+
+
+def test_a_card_is_asked_for_its_name_memory_and_arithmetic(monkeypatch):
+    card = asked(monkeypatch, "cuda")
+    assert (card.name, str(card), card.memory()) == ("Card", "cuda:0", (3 << 30, 8 << 30))
+    assert card.memory_mb == 8192 and card.precisions == ("bf16", "fp16", "float32")
+    assert asked(monkeypatch, "cuda", capability=(7, 5)).precisions == ("fp16", "float32")
+    assert asked(monkeypatch, "rocm").name == "Card (ROCm)"
+    assert asked(monkeypatch, "xpu", bf16=False).precisions == ("fp16", "float32")
+
+
+def test_random_numbers_of_a_card_are_kept_alone_or_among_others(monkeypatch):
+    one, two = torch.tensor([1]), torch.tensor([2])
+    card = asked(monkeypatch, "cuda")
+    card._module.random = one
+    (state,) = card.rng_state()
+    assert state is one
+    card.set_rng_state([two])
+    assert card._module.random is two
+    second, third = (Device("cuda", torch.device("cuda", place)) for place in (1, 2))
+    second.set_rng_state([two, one])
+    assert card._module.random is one, "as former versions kept them"
+    third.set_rng_state([one, two])
+    card.set_rng_state([])
+    CPU.set_rng_state([two])
+    assert card._module.random is one and CPU.rng_state() == []
+
+
+def test_graphics_that_do_not_tell_their_memory_have_what_is_left(monkeypatch):
+    free, total = asked(monkeypatch, "xpu", tells_memory=False).memory()
+    assert total == 8 << 30 and 0 < free <= 1 << 30
+    with pytest.raises(RuntimeError):
+        asked(monkeypatch, "cuda", tells_memory=False).memory()
+
+
+def test_a_card_whose_driver_does_not_answer_still_has_a_name(monkeypatch):
+    card = asked(monkeypatch, "cuda", tells_memory=False)
+    monkeypatch.setattr(
+        Asked, "get_device_name", lambda *_: (_ for _ in ()).throw(RuntimeError("CUDA error"))
+    )
+    assert card.name == "NVIDIA GPU" and card.memory_mb == 0
+
+
+def test_an_apple_gpu_has_a_name_everywhere():
+    assert Device("mps", torch.device("mps")).name
 
 
 def test_random_numbers_are_as_before_a_trial():

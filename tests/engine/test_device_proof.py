@@ -23,8 +23,8 @@ class Wrong(FakeGpu):
         super().__init__()
         self.wrong, self.factor = name, factor
 
-    def run(self, call):
-        return super().run(lambda: self._spoiled(call))
+    def run(self, call, once=False):
+        return super().run(lambda: self._spoiled(call), once)
 
     def _spoiled(self, call):
         from torch.utils._python_dispatch import TorchDispatchMode
@@ -122,3 +122,19 @@ def test_a_processor_that_computes_wrongly_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(probe, "gpus", lambda: ())
     result = probe.run(ProbeJob(), tmp_path, Recorder(tmp_path))
     assert result["device"] == "cpu" and "cpu_failed" in [item.code for item in result["problems"]]
+
+
+def test_errors_of_onnx_runtime_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its classes derive from Exception alone; the package for CPU raises one for a provider that runs elsewhere."""
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+    def fail(*_values: object, **_options: object) -> None:
+        raise Fail("assigned to the default CPU EP")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    assert onnx_session("CPUExecutionProvider") == "assigned to the default CPU EP"
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["AzureExecutionProvider", "CPUExecutionProvider"]
+    )
+    assert proof.honest_providers() == (["CPUExecutionProvider"], "")

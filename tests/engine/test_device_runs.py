@@ -1,6 +1,7 @@
 """Trainings and predictions on a fake GPU: little memory, a lost device, missing operations, a device that has gone."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from geoseg_engine.device.devices import CPU
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.models import build
 from geoseg_engine.prediction import predict, run_plan
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
 from geoseg_engine.training import checkpoint, fit
 from geoseg_engine.training.losses import loss_of
 from geoseg_engine.training.scene import scene_from_arrays
@@ -171,6 +173,25 @@ def test_an_operation_that_the_gpu_lacks_is_said_once_and_warned_of(
     assert len(said) == len(gpu.moved) == 2
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("max_pool2d", "native_batch_norm"),
+        ("fused_adamw",),
+        ("foreach_norm", "foreach_lerp"),
+        ("convolution",),
+    ],
+)
+def test_whatever_is_missing_the_weights_are_the_same(dataset, tmp_path, monkeypatch, unexported, missing):
+    weights, gpus = [], [FakeGpu("xpu"), FakeGpu("xpu", missing=missing)]
+    for number, gpu in enumerate(gpus):
+        monkeypatch.setattr(fit, "find_device", lambda name, gpu=gpu: gpu)
+        train(dataset, tmp_path / str(number), epochs=1, steps_per_epoch=4)
+        weights.append(checkpoint.load(tmp_path / str(number) / checkpoint.FILE)["weights"])
+    assert all(any(part in name for name in gpus[1].moved) for part in missing)
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
 def test_a_prediction_on_a_gpu_gives_the_classes_of_the_cpu(place, tmp_path, monkeypatch, kind):
     plain, _, _ = map_of(place, tmp_path / "plain", device="cpu")
@@ -222,6 +243,20 @@ def test_an_operation_that_the_gpu_lacks_does_not_change_the_map(place, tmp_path
     assert (found_map == plain).all()
     assert [item.code for item in result["warnings"]] == ["moved_to_cpu"]
     assert any("does not have the operation" in text for text in channel.texts)
+
+
+def test_a_device_that_onnx_runtime_loses_is_said(place):
+    class Failed(Exception):
+        """As ONNX Runtime's own, which have no other base."""
+
+    def run(*_):
+        raise Failed("CUDA failure 719: unspecified launch failure ; GPU=0")
+
+    runtime = OnnxRuntime(place / "model.onnx")
+    runtime._session, runtime._errors = SimpleNamespace(run=run), (Failed,)
+    with pytest.raises(GeoSegError) as caught:
+        runtime.predict_window(np.zeros((2, 32, 32), np.float32))
+    assert caught.value.code == "device_lost"
 
 
 def test_parts_of_a_gpu_that_has_gone_are_continued_on_the_cpu(place, tmp_path, gpu, monkeypatch):

@@ -154,6 +154,16 @@ def test_a_failure_is_kept_and_the_others_go_on(dataset, tmp_path, monkeypatch):
     assert "Not finished" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_lost_device_ends_the_comparison_which_can_be_resumed(dataset, tmp_path, monkeypatch):
+    def run(*_):
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(fit, "run", run)
+    with pytest.raises(GeoSegError) as caught:
+        compare.run(job_for(dataset), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "device_lost" and caught.value.hint
+
+
 def test_where_nothing_can_be_trained_the_reason_is_told(dataset, tmp_path, monkeypatch):
     def run(*_):
         raise GeoSegError("no_training_pixels", "None.", "Draw.")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from fake_devices import FakeGpu
+from recorder import Recorder
 from training_scenes import write_dataset
 
 from geoseg_engine.channel import Channel
@@ -56,8 +58,8 @@ def dataset(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(pretrain, "STEPS_MIN", 8)
-    monkeypatch.setattr(pretrain, "CROP_PX", {"cpu": 64})
-    monkeypatch.setattr(pretrain, "BATCH", {"cpu": 4})
+    for name, value in (("CPU_CROP_PX", 64), ("CPU_BATCH", 4), ("GPU_CROP_PX", 64), ("GPU_BATCH", 4)):
+        monkeypatch.setattr(pretrain, name, value)
     monkeypatch.setattr(pretrain, "choose", lambda *_: pretrain.Precision("float32"))
 
 
@@ -105,6 +107,19 @@ def test_a_training_takes_size_and_bands_from_the_encoder(dataset, tmp_path):
         with_encoder_size(dataclasses.replace(wanted, architecture="segnet"), known, tmp_path)
     plain = dataclasses.replace(wanted, weights="imagenet")
     assert with_encoder_size(plain, known, tmp_path) == (plain, [])
+
+
+def test_a_gpu_pretrains_and_its_missing_operations_are_named(dataset, tmp_path, monkeypatch):
+    gpu = FakeGpu("mps", missing=("max_pool2d",))
+    monkeypatch.setattr(pretrain, "find_device", lambda name: gpu)
+    channel = Recorder(tmp_path)
+    result = pretrain.run(job(dataset, epochs=1), tmp_path, channel)
+    assert result["epochs_run"] == 1 and gpu.moved
+    assert any(f"operation {gpu.moved[0]}" in text for text in channel.texts)
+    gpu.lost_after = gpu.calls + 100
+    with pytest.raises(GeoSegError) as caught:
+        pretrain.run(job(dataset), tmp_path, channel)
+    assert caught.value.code == "device_lost"
 
 
 def test_what_is_left_open_is_chosen_as_the_plan_chooses_it():

@@ -19,12 +19,14 @@ from qgis.gui import QgsMapCanvas
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import Band, Dataset, GeoSegError, Grid, LabelClass, Recipe, Source, write_json
+from geoseg_plugin.engine.setup.plan import Plan
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.panel.assembly import GeoSegPanel
 from geoseg_plugin.panel.widgets.step_bar import StepBar
+from geoseg_plugin.tasks.install_task import Work
 from geoseg_plugin.tasks.runner import TaskRunner
 
 UTM = "EPSG:32632"
@@ -40,6 +42,8 @@ class FakeRunner(TaskRunner):
         self.submissions: list[Submission] = []
         self.exports: list[Any] = []
         self.wishes: list[str] = []
+        self.plans: list[Plan] = []
+        self.works: list[Work] = []
         self.refusal: GeoSegError | None = None
 
     def start(self, title: str, exports: Any, submissions: Any) -> None:
@@ -56,10 +60,17 @@ class FakeRunner(TaskRunner):
         self.wishes.append(f"attach {Path(run_folder).name}")
         self.start("attached", [], [])
 
-    def install(self, root: Path, device: str, python: str, with_richdem: bool, zoo: bool = False) -> None:
+    def install(self, plan: Plan) -> None:
         """Remember and look busy."""
-        self.wishes.append(f"install {device} {with_richdem}{' zoo' if zoo else ''}")
+        self.plans.append(plan)
+        self.wishes.append(f"install {plan.build} {plan.with_richdem}{' zoo' if plan.zoo else ''}")
         self.start("install", [], [])
+
+    def maintain(self, title: str, work: Work, folder: str = "") -> None:
+        """Remember and look busy."""
+        self.works.append(work)
+        self.wishes.append(f"maintain {title}")
+        self.start(title, [], [])
 
     def cancel(self) -> None:
         """Remember."""

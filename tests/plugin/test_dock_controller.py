@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from docked import Desk, FakeRunner, finished_run, is_done, polygon_layer, prepared, raster_layer
 from qgis.core import QgsProject
+from setup_states import RTX_4090, WINDOWS, look, situation
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import (
@@ -21,6 +22,7 @@ from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.publish import RESULT_MARK
 from geoseg_plugin.panel.assembly import GeoSegPanel
 from geoseg_plugin.panel.project_state import read_page
+from geoseg_plugin.steps.engine.setup_state import setup_view
 
 CLASS = {"id": 0, "name": "scarp", "color": "#ff0000"}
 
@@ -267,10 +269,12 @@ def test_an_unwritable_workspace_stops_before_the_engine(
     assert not desk.runner.busy and "cannot be written" in desk.dock.footer.log.toPlainText()
 
 
-def test_set_up_and_probe(desk: Desk) -> None:
-    desk.pages.engine.gpu.setChecked(True)
+def test_set_up_and_probe(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.panel.engine.setup, "look", lambda: None)
+    desk.panel.engine.setup.show_found(look(WINDOWS, RTX_4090))
+    desk.pages.engine.show_view(setup_view(situation("card")))
     desk.pages.engine.install_button.click()
-    assert desk.runner.wishes == ["install gpu True"]
+    assert desk.runner.wishes == ["install auto True"]
     desk.runner.busy = False
     desk.runner.finished.emit("install", {"python": "x"}, "")
     desk.runner.idle.emit()

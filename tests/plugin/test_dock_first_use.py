@@ -15,17 +15,14 @@ from qgis.core import QgsProject, QgsRasterLayer, QgsTask, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLineEdit
+from setup_states import situation
 
 from geoseg_plugin import paths
-from geoseg_plugin.engine.environment import Environment
-from geoseg_plugin.engine.installer import FREE_GB, TAKES_GB
 from geoseg_plugin.panel.assembly import GeoSegPanel
 from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.panel.widgets.messages import Messages
 from geoseg_plugin.panel.widgets.notes import NextStep
-from geoseg_plugin.steps.engine.controller import wants_gpu
-from geoseg_plugin.steps.engine.page import EnginePage
-from geoseg_plugin.steps.engine.state import engine_facts
+from geoseg_plugin.steps.engine.setup_state import Situation, setup_view
 from geoseg_plugin.steps.results.page import ResultsPage
 from geoseg_plugin.tasks.engine_task import EngineTask
 from geoseg_plugin.tasks.runner import TaskRunner
@@ -92,30 +89,11 @@ def tile(folder: Path, name: str, west: float, columns: int = 60) -> QgsRasterLa
 # a set-up that does what its words say
 
 
-def test_the_set_up_is_open_while_there_is_no_engine_and_leads_on_when_there_is_one(qgis_app: Any) -> None:
-    page = EnginePage()
-    page.set_set_up(False)
-    assert not page.setup.isHidden() and page.setup_button.isHidden() and page.close_button.isHidden()
-    assert page.install_button.text().replace("&", "") == "Install"
-    page.show_setup(False)
-    assert not page.setup.isHidden(), "there is nothing else to do here"
-    page.set_set_up(True)
-    page.show_installed()
-    assert page.setup.isHidden() and not page.setup_button.isHidden()
-    heard: list[str] = []
-    page.next_step.step_requested.connect(heard.append)
-    page.next_step.linkActivated.emit("data")
-    assert heard == ["data"] and 'href="data"' in page.next_step.text()
-    page.setup_button.click()
-    assert not page.setup.isHidden() and page.setup_button.isHidden()
-    page.close_button.click()
-    assert page.setup.isHidden()
-
-
 def test_while_a_job_runs_the_focus_is_in_no_field(desk: Desk) -> None:
     desk.dock.show()
     QApplication.setActiveWindow(desk.dock)
-    desk.pages.engine.show_setup(True)
+    desk.panel.engine.situation = lambda: situation("card")
+    desk.panel.engine.show_state()
     for step in ("engine", "data"):
         desk.dock.show_step(step)
         page = desk.dock.page(step)
@@ -129,31 +107,20 @@ def test_while_a_job_runs_the_focus_is_in_no_field(desk: Desk) -> None:
         assert QApplication.focusWidget() is button, "it comes back when the job has ended"
 
 
-def test_sizes_on_disk_are_said_in_one_way() -> None:
-    page, root = EnginePage(), paths.plugin_dir().parent
-    page.show_sizes(TAKES_GB, FREE_GB)
-    notes = " ".join(label.text() for label in page.kind_notes.values())
-    for place in (notes, *((root / name).read_text("utf-8") for name in ("README.md", "metadata.txt"))):
-        assert all(f"{size:g} GB" in place for size in TAKES_GB.values())
-    assert f"{FREE_GB['cpu']:g} GB must be free" in notes
-
-
 @pytest.mark.parametrize(
-    ("stamp", "probe", "told"),
+    ("stamp", "probe", "named"),
     [
-        ({"device": "cpu"}, PROBE, False),
-        ({"device": "gpu"}, PROBE, True),
-        (None, PROBE, False),
-        (None, {**PROBE, "device": "cuda:0"}, True),
+        ({"build": "cpu"}, PROBE, False),
+        ({"build": "cu130"}, PROBE, True),
+        ({}, PROBE, False),
+        ({}, {**PROBE, "device": "cuda:0"}, True),
     ],
 )
 def test_cuda_is_spoken_of_only_where_a_gpu_was_asked_for(
-    stamp: dict[str, str] | None, probe: dict[str, Any], told: bool, monkeypatch: pytest.MonkeyPatch
+    stamp: dict[str, str], probe: dict[str, Any], named: bool
 ) -> None:
-    monkeypatch.setattr("geoseg_plugin.steps.engine.controller.stamp", lambda _environment: stamp)
-    environment = Environment(Path("python"), managed=stamp is not None)
-    facts = engine_facts("python", probe, wants_gpu(environment, probe))
-    assert ("CUDA" in " ".join(value for _name, value in facts if value != "python")) is told
+    view = setup_view(Situation(python="python", managed=bool(stamp), stamp=stamp, probe=probe))
+    assert ("CUDA" in " ".join(value for _name, value in view.facts)) is named
 
 
 # tiles of one raster, errors that stand, folders that are left

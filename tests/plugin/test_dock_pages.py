@@ -26,6 +26,7 @@ from geoseg_plugin.steps.data.page import DataPage
 from geoseg_plugin.steps.data.state import RasterRow
 from geoseg_plugin.steps.data.widgets.band_tree import BandTree
 from geoseg_plugin.steps.engine.page import EnginePage
+from geoseg_plugin.steps.engine.setup_state import SetupView
 from geoseg_plugin.steps.predict.page import PredictPage, Slot
 from geoseg_plugin.steps.results.page import ResultsPage, largest_class_share
 from geoseg_plugin.steps.split.page import SplitPage
@@ -341,16 +342,17 @@ def test_painted_widgets_are_legible_on_dark_window_color() -> None:
     assert ink(page, window_color(page)).lightnessF() > 0.8
 
 
-def test_the_engine_page_sets_up_or_takes_the_users_own_python() -> None:
+def test_the_engine_page_sets_up_with_one_button_and_opens_the_rest() -> None:
     page = EnginePage()
     heard: list[str] = []
-    page.install_requested.connect(lambda: heard.append("install"))
-    page.python_chosen.connect(heard.append)
+    page.setup_requested.connect(lambda: heard.append("set up"))
+    page.change_requested.connect(lambda: heard.append("change"))
     page.install_button.click()
-    page.own.setChecked(True)
-    page.python.setFilePath("/usr/bin/python3")
+    page.change_button.click()
+    assert heard == ["change"], "before the computer was looked at nothing is installed"
+    page.show_view(SetupView("card", "A card", button="Set up"))
     page.install_button.click()
-    assert heard == ["install", "/usr/bin/python3"]
+    assert heard == ["change", "set up"]
 
 
 def test_classes_of_a_legend_are_escaped() -> None:

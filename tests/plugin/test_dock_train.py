@@ -298,7 +298,7 @@ def test_the_zoo_is_installed_into_our_own_environment_only(
         lambda: controller_train.Environment(Path("/engine/bin/python"), managed=True),
     )
     page.zoo_button.click()
-    assert desk.runner.wishes == ["install cpu True zoo"]
+    assert desk.runner.wishes == ["install auto True zoo"]
 
 
 def test_a_plan_of_a_baseline_has_its_own_words() -> None:

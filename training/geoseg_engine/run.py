@@ -35,6 +35,9 @@ SILENT_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
 """Lets operations that Apple's GPUs lack run on the CPU, and names the first alone; `Device.run` names them all."""
 NAMED_FALLBACK = "PYTORCH_DEBUG_XPU_FALLBACK"
 """Lets PyTorch name every operation that Intel's GPUs lack, which it always computes on the CPU."""
+SPINS, WAITS, FEW_SPINS = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "20000"
+"""How long a waiting thread of PyTorch on Linux keeps its core. The default is 15 times as long, which gains nothing on
+an idle machine and makes training 2 to 4 times as slow beside other programs (docs/performance.md)."""
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
@@ -43,6 +46,8 @@ def run_file(job_file: Path, channel: Channel) -> int:
     """Run the job of a job.json in that file's folder. Returns the exit code."""
     os.environ.pop(SILENT_FALLBACK, None)
     os.environ.setdefault(NAMED_FALLBACK, "1")
+    if WAITS not in os.environ:
+        os.environ.setdefault(SPINS, FEW_SPINS)
     job_file = job_file.resolve()
     folder = job_file.parent
     os.chdir(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QPainter, QPaintEvent
+from qgis.PyQt.QtGui import QIcon, QPainter, QPaintEvent
 from qgis.PyQt.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...paths import icon
 from ..texts import duration, tr
 from .shades import ink, window_color
 
@@ -40,9 +41,15 @@ class ElidedLabel(QLabel):
 
 
 class Footer(QFrame):
-    """Shows what runs; emits `cancel_requested`."""
+    """Shows what runs and on which device.
+
+    Signals:
+        cancel_requested: the running job is to be cancelled.
+        device_clicked: the badge of the device was pressed.
+    """
 
     cancel_requested = pyqtSignal()
+    device_clicked = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,9 +75,10 @@ class Footer(QFrame):
         row = QHBoxLayout()
         self._title = ElidedLabel()
         self._time_left = QLabel()
-        self._badge = QLabel()
-        self._badge.setFrameShape(QFrame.Shape.StyledPanel)
-        self._badge.setMargin(2)
+        self._badge = QToolButton()
+        self._badge.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._badge.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._badge.clicked.connect(self.device_clicked)
         row.addWidget(self._title, 1)
         row.addWidget(self._time_left)
         row.addWidget(self._badge)
@@ -136,16 +144,29 @@ class Footer(QFrame):
         self._cancel.setEnabled(False)
         self._time_left.setText(tr("stopping…"))
 
-    def set_device(self, name: str, tooltip: str = "") -> None:
-        """Show the badge: a GPU's name, or CPU; empty when it is not known."""
+    def set_device(self, name: str, tooltip: str = "", warning: str = "") -> None:
+        """Show the badge; it stays until it is set again.
+
+        Args:
+            name: of a GPU, or CPU; empty hides the badge.
+            tooltip: more of the device.
+            warning: why a card is not used, and the next step; the badge is marked with it.
+        """
         self._badge.setText(name)
-        self._badge.setToolTip(tooltip or name)
-        self._badge.setAccessibleName(tr("Device: {}").format(name))
+        self._badge.setIcon(QIcon(icon("warning.svg")) if warning else QIcon())
+        self._badge.setToolTip(warning or tooltip or name)
+        title = tr("Device: {}, with a warning") if warning else tr("Device: {}")
+        self._badge.setAccessibleName(title.format(name))
+        self._badge.setAccessibleDescription(self._badge.toolTip())
         self._badge.setVisible(bool(name))
 
     def device(self) -> str:
         """Return the text of the badge."""
         return self._badge.text()
+
+    def device_warning(self) -> str:
+        """Return the warning of the badge; empty without one."""
+        return "" if self._badge.icon().isNull() else self._badge.toolTip()
 
     def title(self) -> str:
         """Return the text of the first line."""

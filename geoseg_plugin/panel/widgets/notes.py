@@ -197,15 +197,16 @@ class ProblemList(QTextBrowser):
         self._fit()
 
     def _fit(self) -> None:
-        self.document().setTextWidth(self.width())
-        needed = ceil(self.document().size().height()) + 4
+        inside = self.contentsRect()  # a theme may pad it
+        self.document().setTextWidth(inside.width())
+        needed = ceil(self.document().size().height()) + 4 + self.height() - inside.height()
         line = self.fontMetrics().lineSpacing()
         limit = self._max_lines * line
         if self._limit_px:
             limit = min(limit, max(self._limit_px, MIN_LINES * line))
         policy = Qt.ScrollBarPolicy
         if needed > limit:
-            self.document().setTextWidth(self.width() - self.verticalScrollBar().sizeHint().width())
+            self.document().setTextWidth(inside.width() - self.verticalScrollBar().sizeHint().width())
         self.setVerticalScrollBarPolicy(
             policy.ScrollBarAsNeeded if needed > limit else policy.ScrollBarAlwaysOff
         )

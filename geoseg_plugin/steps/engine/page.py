@@ -1,38 +1,52 @@
-"""The engine: is it ready, what can it do, set it up, where results go."""
+"""The engine: is it ready, what can it do, set it up; where results go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QGridLayout,
-    QGroupBox,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QRadioButton,
     QVBoxLayout,
     QWidget,
 )
 
-from ...panel.texts import tr
-from ...panel.widgets.notes import Note, ProblemList, small_label, wrap
-from ...panel.widgets.page import Page, narrow_form, primary_button
-from .state import EngineChoices
+from ...panel.texts import duration, tr
+from ...panel.widgets.notes import Note, ProblemList, Sentence, small_label, wrap
+from ...panel.widgets.page import Page, primary_button
+from ...paths import icon
+from .setup_state import SetupView, Working
+
+NEEDS_HELP = ("failed", "broken", "impossible", "warning", "unused")
+"""States in which the page itself offers the diagnostics."""
 
 
 class EnginePage(Page):
-    """Emits `install_requested`, `check_requested`, `diagnostics_requested`, and settings as they change."""
+    """Shows the state of the engine, with one button that sets it up.
 
-    install_requested = pyqtSignal()
+    Signals:
+        setup_requested: the button was pressed.
+        change_requested: show the dialog with all choices.
+        check_requested: look at this computer and the engine again.
+        diagnostics_requested: copy a description for a bug report.
+        cancel_requested: cancel the set-up that runs.
+        workspace_chosen, on_close_chosen: the user's settings.
+    """
+
+    setup_requested = pyqtSignal()
+    change_requested = pyqtSignal()
     check_requested = pyqtSignal()
     diagnostics_requested = pyqtSignal()
-    python_chosen = pyqtSignal(str)
+    cancel_requested = pyqtSignal()
     workspace_chosen = pyqtSignal(str)
     on_close_chosen = pyqtSignal(str)
 
@@ -41,94 +55,86 @@ class EnginePage(Page):
             "GeoSeg runs in a Python environment of its own, separate from QGIS, so that neither disturbs the other."
         )
         super().__init__(tr("Engine"), intro, parent)
+        self.view = SetupView("looking", "", enabled=False)
         self._add_state()
-        self._add_setup()
+        self._add_progress()
+        self._add_buttons()
         self._add_settings()
         self.body.addStretch(1)
         self.foot.addWidget(self.next_step)
-        self._is_set_up = True
+        self.show_view(self.view)
         self.settle()
-        self.show_setup(False)
-        self.on_inputs_changed()
 
     def _add_state(self) -> None:
+        self.picture = QLabel()
         self.headline = wrap(Note())
         font = self.headline.font()
         font.setBold(True)
         font.setPointSizeF(max(font.pointSizeF(), 6) * 1.2)
         self.headline.setFont(font)
-        self.problem_list = ProblemList()
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.picture, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.headline, 1)
         self.facts = QGridLayout()
         self.facts.setColumnStretch(1, 1)
         self.facts.setHorizontalSpacing(10)
         self.facts.setVerticalSpacing(3)
-        self.body.addWidget(self.headline)
-        self.body.addWidget(self.problem_list)
+        self.problem_list = ProblemList()
+        self.sentence = Sentence()
+        self.body.addLayout(row)
         self.body.addLayout(self.facts)
+        self.body.addWidget(self.problem_list)
+        self.body.addWidget(self.sentence)
+
+    def _add_progress(self) -> None:
+        self.progress = QWidget()
+        layout = QVBoxLayout(self.progress)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.step_label = wrap(Note())
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName(tr("Progress of the set-up"))
+        self.left_label = QLabel()
+        self.cancel_button = QPushButton(tr("Cance&l"))
+        self.cancel_button.setToolTip(
+            tr("Stops the set-up. What is downloaded is kept; it can be resumed later.")
+        )
+        self.cancel_button.clicked.connect(self._on_cancel_clicked)
         row = QHBoxLayout()
-        self.setup_button = QPushButton(tr("Change the set&up…"))
-        self.setup_button.setToolTip(tr("Complete or repair the engine, or use another Python or a GPU."))
-        self.setup_button.clicked.connect(self._on_setup_clicked)
+        row.addWidget(self.left_label, 1)
+        row.addWidget(self.cancel_button)
+        layout.addWidget(self.step_label)
+        layout.addWidget(self.bar)
+        layout.addLayout(row)
+        self.body.addWidget(self.progress)
+        self.progress.hide()
+
+    def _add_buttons(self) -> None:
+        self.install_button = primary_button("")
+        self.install_button.clicked.connect(self.setup_requested)
+        self.change_button = QPushButton(tr("Chan&ge…"))
+        self.change_button.setToolTip(
+            tr("Another build or Python, another folder, without a network, repair, remove, move, log.")
+        )
+        self.change_button.clicked.connect(self.change_requested)
         self.check_button = QPushButton(tr("Chec&k again"))
+        self.check_button.setToolTip(tr("Look at this computer and at the engine again."))
         self.check_button.clicked.connect(self.check_requested)
         self.copy_button = QPushButton(tr("Cop&y diagnostics"))
         self.copy_button.setToolTip(
-            tr("A description of this computer and the engine, to paste into a bug report.")
+            tr(
+                "A description of this computer and the engine, to paste into a bug report, without user names."
+            )
         )
         self.copy_button.clicked.connect(self.diagnostics_requested)
-        for button in (self.check_button, self.copy_button):
-            row.addWidget(button)
-        self.body.addWidget(self.setup_button)
+        row = QHBoxLayout()
+        row.addWidget(self.change_button)
+        row.addWidget(self.check_button)
+        self.body.addWidget(self.install_button)
         self.body.addLayout(row)
-
-    def _add_setup(self) -> None:
-        self.setup = QGroupBox(tr("Set up the engine"))
-        self.kind_notes: dict[str, QLabel] = {}
-        layout = QVBoxLayout(self.setup)
-        self.cpu, self.gpu = QRadioButton(tr("CPU: works everywhere")), QRadioButton(tr("NVIDIA GPU"))
-        self.own = QRadioButton(tr("Use an existing environment"))
-        self.cpu.setChecked(True)
-        self.kind = QButtonGroup(self)
-        notes = (
-            "",
-            "",
-            tr("Nothing is installed: its Python must have torch, rasterio, geopandas and onnxruntime."),
-        )
-        for button, value, note in zip(
-            (self.cpu, self.gpu, self.own), ("cpu", "gpu", "own"), notes, strict=True
-        ):
-            button.setProperty("value", value)
-            self.kind.addButton(button)
-            layout.addWidget(button)
-            label = small_label(note)
-            label.setIndent(22)
-            layout.addWidget(label)
-            self.kind_notes[value] = label
-        self.remember("kind", self.kind, in_project=False)
-        form = narrow_form()
-        self.python = QgsFileWidget()
-        self.python.setDialogTitle(tr("Choose a Python interpreter"))
-        self.python.lineEdit().setPlaceholderText(tr("automatic"))
-        self.remember("python", self.python, in_project=False)
-        form.addRow(tr("Python"), self.python)
-        layout.addLayout(form)
-        self.with_richdem = QCheckBox(tr("Build richdem"))
-        self.with_richdem.setChecked(True)
-        self.richdem_note = small_label(
-            tr("Terrain attributes; needs a C++ compiler. Without it they are computed by GeoSeg itself.")
-        )
-        self.richdem_note.setIndent(22)
-        layout.addWidget(self.with_richdem)
-        layout.addWidget(self.richdem_note)
-        self.install_button = primary_button("")
-        self.install_button.clicked.connect(self._on_install_clicked)
-        layout.addWidget(self.install_button)
-        self.close_button = QPushButton(tr("Close"))
-        self.close_button.clicked.connect(lambda: self.show_setup(False))
-        layout.addWidget(self.close_button)
-        self.install_note = small_label(tr("Progress and Cancel are below. An interrupted setup is resumed."))
-        layout.addWidget(self.install_note)
-        self.body.addWidget(self.setup)
+        self.body.addWidget(self.copy_button)
+        for button in (self.change_button, self.check_button, self.copy_button, self.cancel_button):
+            button.setAccessibleName(button.text().replace("&", ""))
 
     def _add_settings(self) -> None:
         form = self.section(tr("Workspace folder for results"))
@@ -151,42 +157,37 @@ class EnginePage(Page):
             form.addRow(button)
             button.clicked.connect(lambda _checked=False, chosen=value: self.on_close_chosen.emit(chosen))
 
-    def show_setup(self, shown: bool) -> None:
-        """Show the form that sets the engine up, or the button that opens it; without an engine always the form."""
-        shown = shown or not self._is_set_up
-        self.setup.setVisible(shown)
-        self.setup_button.setVisible(not shown)
-        self.close_button.setVisible(self._is_set_up)
+    def show_view(self, view: SetupView) -> None:
+        """Show the state of the engine and of its set-up."""
+        self.view = view
+        self.headline.setText(view.headline)
+        self.headline.setAccessibleName(view.headline)
+        side = round(self.headline.fontMetrics().height() * 1.05)
+        if view.icon:
+            self.picture.setPixmap(QIcon(icon(view.icon)).pixmap(side, side))
+        self.picture.setVisible(bool(view.icon))
+        self._show_facts(view.facts)
+        self.problem_list.set_problems(view.problems)
+        self.sentence.set_text(view.plan)
+        working = view.state == "installing"
+        self.progress.setVisible(working)
+        self.install_button.setVisible(bool(view.button) and not working)
+        self.install_button.setText(view.button)
+        self.install_button.setAccessibleName(view.button.replace("&", ""))
+        self.install_button.setToolTip(view.why)
+        self.install_button.setAccessibleDescription(view.why)
+        self.copy_button.setVisible(view.state in NEEDS_HELP)
+        self._enable_buttons()
 
-    def show_sizes(self, takes_gb: Mapping[str, float], free_gb: Mapping[str, float]) -> None:
-        """Show how much disk space the kinds of engine need."""
-        of_cpu = tr("Takes {:g} GB of disk; {:g} GB must be free.").format(takes_gb["cpu"], free_gb["cpu"])
-        of_gpu = tr("Takes up to {:g} GB of disk. Training is 20 to 100 times faster.").format(
-            takes_gb["gpu"]
-        )
-        self.kind_notes["cpu"].setText(of_cpu)
-        self.kind_notes["gpu"].setText(of_gpu)
+    def show_progress(self, working: Working) -> None:
+        """Show how the set-up goes."""
+        self.step_label.setText(working.step)
+        self.bar.setRange(0, 0 if working.fraction < 0 else 1000)
+        self.bar.setValue(round(1000 * min(max(working.fraction, 0.0), 1.0)))
+        left = duration(working.seconds_left)
+        self.left_label.setText(tr("about {} left").format(left) if left else "")
 
-    def set_set_up(self, is_set_up: bool) -> None:
-        """Set whether there is an engine, working or not."""
-        if is_set_up != self._is_set_up:
-            self._is_set_up = is_set_up
-            self.show_setup(not is_set_up)
-            self.on_inputs_changed()
-
-    def show_installed(self) -> None:
-        """Show that the engine is set up, with a link to the next step."""
-        self.show_setup(False)
-        self.next_step.show_done(tr("The engine is set up."), tr("Next: choose rasters and labels"), "data")
-
-    def _on_setup_clicked(self) -> None:
-        self.show_setup(True)
-        self.install_button.setFocus()
-
-    def show_state(self, headline: str, problems: Sequence[Any], facts: Sequence[tuple[str, str]]) -> None:
-        """Show whether the engine is ready; `facts` are names and values."""
-        self.headline.setText(headline)
-        self.problem_list.set_problems(problems)
+    def _show_facts(self, facts: Sequence[tuple[str, str]]) -> None:
         while self.facts.count():
             old = self.facts.takeAt(0).widget()
             old.hide()
@@ -194,16 +195,18 @@ class EnginePage(Page):
         for row, (name, value) in enumerate(facts):
             label = wrap(Note(value))
             label.setToolTip(value)
+            label.setAccessibleName(f"{name}: {value}")
             self.facts.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             self.facts.addWidget(label, row, 1)
 
-    def show_settings(self, workspace: str, on_close: str, python: str) -> None:
+    def show_installed(self) -> None:
+        """Show that the engine is set up, with a link to the next step."""
+        self.next_step.show_done(tr("The engine is set up."), tr("Next: choose rasters and labels"), "data")
+
+    def show_settings(self, workspace: str, on_close: str) -> None:
         """Show the user's settings without emitting them."""
         self.show_workspace(workspace)
         (self.stop if on_close == "stop" else self.keep_training).setChecked(True)
-        if python:
-            self.own.setChecked(True)
-            self.python.setFilePath(python)
 
     def show_workspace(self, folder: str) -> None:
         """Show where results go, unless the user is typing there."""
@@ -215,32 +218,17 @@ class EnginePage(Page):
         """Show why results cannot be written to the workspace folder."""
         self.workspace_problems.set_problems(problems)
 
-    def choices(self) -> EngineChoices:
-        """Return how to set the engine up."""
-        button = self.kind.checkedButton()
-        return EngineChoices(
-            device=str(button.property("value")),
-            python=self.python.filePath().strip(),
-            without_richdem=not self.with_richdem.isChecked(),
-        )
-
     def set_busy(self, busy: bool) -> None:
         """While a job runs nothing can be installed."""
         super().set_busy(busy)
-        self.install_button.setEnabled(not busy)
-        self.check_button.setEnabled(not busy)
+        self._enable_buttons()
 
-    def on_inputs_changed(self) -> None:
-        own = self.own.isChecked()
-        install = tr("&Install again") if self._is_set_up else tr("&Install")
-        self.install_button.setText(tr("Use this environment") if own else install)
-        self.install_button.setAccessibleName(self.install_button.text().replace("&", ""))
-        self.with_richdem.setVisible(not own)
-        self.richdem_note.setVisible(not own)
+    def _enable_buttons(self) -> None:
+        self.install_button.setEnabled(self.view.enabled and not self._busy)
+        self.check_button.setEnabled(not self._busy)
+        self.cancel_button.setEnabled(self.view.state == "installing")
 
-    def _on_install_clicked(self) -> None:
-        choices = self.choices()
-        if choices.device == "own":
-            self.python_chosen.emit(choices.python)
-        else:
-            self.install_requested.emit()
+    def _on_cancel_clicked(self) -> None:
+        self.cancel_button.setEnabled(False)
+        self.left_label.setText(tr("stopping…"))
+        self.cancel_requested.emit()

@@ -1,29 +1,17 @@
-"""How the engine is to be set up, and what is shown of it. No Qt."""
+"""What an engine can do, as its probe reports it. No Qt."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from ...panel.texts import memory, tr
 
-
-@dataclass(frozen=True)
-class EngineChoices:
-    """How to set the engine up.
-
-    Attributes:
-        device: `cpu`, `gpu`, or `own` for an existing environment.
-        python: interpreter of that environment; empty is found automatically.
-        without_richdem: do not build richdem.
-    """
-
-    device: str = "cpu"
-    python: str = ""
-    without_richdem: bool = False
+OK, NOT_TRIED = "ok", "not tried"
 
 
-def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
+def engine_facts(python: str, probe: Mapping[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
     """Return what a probe found, in reading order.
 
     Args:
@@ -48,22 +36,57 @@ def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> 
     return [(name, value) for name, value in facts if value]
 
 
-def device_text(probe: dict[str, Any]) -> str:
+def uses_card(probe: Mapping[str, Any]) -> bool:
+    """Return whether the engine computes on a card: CUDA, ROCm, MPS or XPU."""
+    return str(probe.get("device") or "").partition(":")[0] not in ("", "cpu")
+
+
+def device_text(probe: Mapping[str, Any]) -> str:
     """Return "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
     device = str(probe.get("device") or "")
     if not device:
         return ""
     name = str(probe.get("device_name") or "") or device.upper()
     size = float(probe.get("device_memory_mb") or 0)
-    if not device.startswith("cuda"):
+    if not uses_card(probe):
         return tr("CPU ({})").format(name) if name.upper() != "CPU" else tr("CPU")
     return f"{name}, {memory(size)}" if size else name
 
 
-def badge_text(probe: dict[str, Any]) -> str:
+def badge_text(probe: Mapping[str, Any]) -> str:
     """Return the device in a word or two, for the badge."""
     if not probe.get("device"):
         return ""
-    if str(probe["device"]).startswith("cuda"):
-        return str(probe.get("device_name") or "GPU")
-    return tr("CPU")
+    name = str(probe.get("device_name") or tr("GPU"))
+    return name.removeprefix("NVIDIA GeForce ").removesuffix(" GPU") if uses_card(probe) else tr("CPU")
+
+
+def proof_text(probe: Mapping[str, Any], stamp: Mapping[str, str]) -> str:
+    """Return what was tried on the device and how it went; empty if nothing was.
+
+    Args:
+        probe: its `proof`, the parts `convolution`, `training_step` and `onnx_session`, each `ok` or a reason.
+        stamp: of the environment, with the proof of its installation as JSON.
+    """
+    proof = probe.get("proof") or proof_of(stamp)
+    if not isinstance(proof, Mapping):
+        return ""
+    names = {"convolution": tr("convolution"), "training_step": tr("training step")}
+    agree = [name for key, name in names.items() if proof.get(key) == OK]
+    failed = [
+        f"{name}: {proof[key]}" for key, name in names.items() if proof.get(key) not in (None, OK, NOT_TRIED)
+    ]
+    if failed:
+        return "; ".join(failed)
+    if not agree:
+        return ""
+    text = tr("{} agree with the CPU") if uses_card(probe) else tr("{} agree with double precision")
+    return text.format(tr(" and ").join(agree))
+
+
+def proof_of(stamp: Mapping[str, str]) -> Any:
+    """Return the proof that the installer kept; None if there is none that can be read."""
+    try:
+        return json.loads(stamp.get("proof", "") or "null")
+    except ValueError:
+        return None

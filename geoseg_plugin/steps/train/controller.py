@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...contract import CrossValidateJob, ForestJob, GeoSegError, SearchJob, TrainJob
-from ...engine.environment import Environment, stamp
+from ...engine.environment import Environment
 from ...engine.liveness import job_kind
 from ...engine.packages import has_package
+from ...engine.setup.maintenance import plan_of
 from ...jobs import train
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
@@ -151,11 +153,9 @@ class TrainController(StepController):
             hint = tr("Install segmentation-models-pytorch there, with the torchvision of its PyTorch.")
             self.services.errors.show(GeoSegError("own_environment", text, hint))
             return
-        made = stamp(environment)
-        device, with_richdem = made.get("device", "cpu"), made.get("with_richdem", "True") == "True"
-        root = environment.python.parent.parent
+        plan = replace(plan_of(environment.python.parent.parent), zoo=True)
         self.services.jobs.follow(
-            lambda: self.services.jobs.runner.install(root, device, "", with_richdem, zoo=True),
+            lambda: self.services.jobs.runner.install(plan),
             lambda _result, _folder: self.refresh(),
         )
 

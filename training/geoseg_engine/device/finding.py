@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ from .devices import CPU, Device, gpus
 from .missing_operations import listen
 from .proof import FAILURES, failure_of
 
+OWN_GPU = "LOCAL_RANK"
+"""By it torchrun tells a process which GPU is its own: another would hold memory of the first for nothing."""
 NAMES = r"(cpu|mps|(?:cuda|xpu)(?::(\d+))?)"
 
 
@@ -24,7 +27,8 @@ def find_device(wanted: str) -> Device:
         GeoSegError: `no_gpu` for a GPU that is not here, `device` for an unknown name.
     """
     if wanted == "auto":
-        return next((gpu for gpu in gpus() if not failure_of(gpu)), CPU)
+        own = int(os.environ.get(OWN_GPU, "0"))
+        return next((gpu for gpu in (*gpus()[own:], *gpus()[:own]) if not failure_of(gpu)), CPU)
     named = re.fullmatch(NAMES, wanted)
     if named is None:
         raise GeoSegError(
@@ -61,7 +65,7 @@ def announce(device: Device, log: Callable[[str], None]) -> None:
 
     Args:
         device: of the job.
-        log: receives warnings.
+        log: receives them.
     """
     device.log = log
     for problem in device_warnings(device):

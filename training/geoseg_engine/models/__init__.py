@@ -24,7 +24,7 @@ from .zoo import Zoo
 
 __all__ = [
     "ENSEMBLE", "NETWORKS", "Facts", "Traits", "architecture_of", "build", "check_architecture", "encoder_modules",
-    "facts", "last_layers", "load_encoder", "state_shapes", "traits",
+    "facts", "last_layers", "load_encoder", "needs_float64", "state_shapes", "traits",
 ]  # fmt: skip
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -163,6 +163,11 @@ def last_layers(network: nn.Module) -> list[nn.Module]:
     if isinstance(network, Ensemble):
         return [layer for member in network.members for layer in last_layers(member)]
     return [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]
+
+
+def needs_float64(network: nn.Module) -> bool:
+    """Return whether a network computes in double precision, which not every device does."""
+    return any(isinstance(module, MaximumLikelihood) for module in network.modules())
 
 
 def _member(settings: dict[str, Any]) -> Member:

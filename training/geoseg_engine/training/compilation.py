@@ -78,10 +78,10 @@ def try_compiler(
         network.load_state_dict(before)
         network.zero_grad(set_to_none=True)
         network.train(was_training)
-    return judged(compiled, first_s, min(others), precision.seconds_per_step)
+    return evaluated(compiled, first_s, min(others), precision.seconds_per_step)
 
 
-def judged(
+def evaluated(
     compiled: Callable[[Tensor], Tensor], compiling_s: float, compiled_s: float, plain_s: float
 ) -> CompilerTrial:
     """Return whether the compiled network is used: if it makes up for its compiling within WITHIN_S.

@@ -30,7 +30,12 @@ def scene_on_device(whole: Scene, device: Device, channel: Channel | None = None
     dtype = stored_as(image, device.memory().free)
     if dtype is None:
         return whole
-    scores = torch.empty((image.bands, image.height, image.width), dtype=dtype, device=device.torch_device)
+    shape = (image.bands, image.height, image.width)
+    try:
+        scores = device.run(lambda: torch.empty(shape, dtype=dtype, device=device.torch_device))
+    except MemoryError:
+        device.empty_cache()
+        return whole
     for row in range(0, image.height, STRIP_ROWS):
         if channel is not None and not isinstance(image, ImageInMemory):
             channel.progress("reading the stack", row, image.height)

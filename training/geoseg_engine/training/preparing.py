@@ -86,9 +86,10 @@ def prepare(
     loss = loss_for(plan, scene)
     sampler = Sampler(scene, plan.crop_px, job.seed, plan.by_class)
     source = BatchSource(plan, scene, sampler, device, group)
-    grow = not job.batch_size and group.size == 1
-    size = plan.batch_size // group.size
-    timing = group.broadcast(time_steps(network, loss, source.first_batch, device, job.precision, size, grow))
+    alone, size = group.size == 1, plan.batch_size // group.size
+    grow = alone and not job.batch_size
+    timing = time_steps(network, loss, source.first_batch, device, job.precision, size, grow, alone)
+    timing = group.broadcast(timing)
     plan = replace(plan, batch_size=timing.batch_size * group.size)
     validation_s = validation_seconds(
         timing.precision,
@@ -101,7 +102,7 @@ def prepare(
     minutes = (plan.total_steps * timing.precision.seconds_per_step + plan.epochs * validation_s) / 60
     minutes = min(minutes, plan.minutes or minutes)
     trial = CompilerTrial()
-    if group.size == 1 and not job.dry_run:
+    if alone and not job.dry_run:
         trial = try_compiler(
             network,
             loss,
@@ -114,7 +115,8 @@ def prepare(
     if trial.reason:
         plan = replace(plan, reasons=(*plan.reasons, trial.reason))
     trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group, device)
-    trainer.wrapped = trial.network or trainer.wrapped
+    if trial.network is not None:
+        trainer.wrapped = trial.network
     return Prepared(plan, architecture, trainer, timing, minutes)
 
 

@@ -49,6 +49,7 @@ def time_steps(
     wanted: str,
     size: int,
     grow: bool = False,
+    alone: bool = True,
 ) -> StepTiming:
     """Run forward passes, losses and backward passes of real crops; the network is left as it was.
 
@@ -60,12 +61,13 @@ def time_steps(
         wanted: `auto`, or the precision to use.
         size: crops per step to start with; fewer are tried where these do not fit.
         grow: whether to try more, on a GPU.
+        alone: whether a step that does not fit can be made smaller later: not where several processes share it.
 
     Raises:
         GeoSegError: `out_of_memory` where a single crop does not fit.
     """
     tried = copy.deepcopy(network).train()
-    if not device.is_gpu:
+    if alone and not device.is_gpu:
         found = time_few(tried, loss, batch, device, wanted, size)
         if found is not None:
             return StepTiming(found, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,6 +27,30 @@ def sent(values: NDArray[Any], device: torch.device, dtype: torch.dtype | None =
     return as_device(device).pinned(tensor).to(device, non_blocking=True)
 
 
+def sent_back(tensor: Tensor, device: Device) -> Callable[[], Tensor]:
+    """Start copying a tensor to the host.
+
+    Args:
+        tensor: on the device; not changed afterwards.
+        device: that computes it.
+
+    Returns:
+        What waits for the copy, not for what the device was given since, and returns it.
+    """
+    event = device.new_event()
+    if event is None:
+        return tensor.cpu
+    copy = device.pinned(torch.empty(tensor.shape, dtype=tensor.dtype))
+    copy.copy_(tensor, non_blocking=True)
+    event.record()
+
+    def arrived() -> Tensor:
+        event.synchronize()
+        return copy
+
+    return arrived
+
+
 class LateNumbers:
     """Reads numbers of a GPU at the next call, when they have arrived, instead of waiting; of a CPU at once.
 
@@ -35,7 +60,7 @@ class LateNumbers:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._pending: tuple[Tensor, torch.Event | None] | None = None
+        self._pending: Callable[[], Tensor] | None = None
 
     def exchange(self, numbers: Tensor) -> list[float]:
         """Return the numbers of the call before and start copying these; of a CPU return these.
@@ -45,20 +70,5 @@ class LateNumbers:
         """
         if not self._device.is_gpu:
             return list(numbers.tolist())
-        before, self._pending = self._pending, self._copied(numbers)
-        if before is None:
-            return []
-        copy, event = before
-        if event is not None:
-            event.synchronize()
-        return list(copy.tolist())
-
-    def _copied(self, numbers: Tensor) -> tuple[Tensor, torch.Event | None]:
-        """The numbers on their way to the host, and the mark in the device's queue behind them."""
-        event = self._device.new_event()
-        if event is None:
-            return numbers, None
-        copy = self._device.pinned(torch.empty(numbers.shape, dtype=numbers.dtype))
-        copy.copy_(numbers, non_blocking=True)
-        event.record()
-        return copy, event
+        before, self._pending = self._pending, sent_back(numbers, self._device)
+        return [] if before is None else list(before().tolist())

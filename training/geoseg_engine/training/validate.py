@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,10 @@ from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
 from .losses import Loss
 from .scene import Scene
+from .transfer import sent, sent_back
 
+Waited = Callable[[], Tensor]
+"""Waits for a tensor that is on its way to the host."""
 CORE_PX = 512
 SMALLEST_SHARE = 1e-7
 
@@ -119,14 +122,26 @@ def validate(
     height, width = scene.validation.shape
     cells = Cells(lattice_px(BLOCK_PX, height, width), height, width, scene.classes)
     total = pixels = 0.0
+
+    def count(core: Core, truth: NDArray[np.uint8], cost: Waited, mapped: Waited) -> None:
+        nonlocal total, pixels
+        known = float((truth != IGNORE).sum())
+        total += known * float(cost())
+        pixels += known
+        cells.add(core.row, core.col, truth, mapped().numpy())
+
+    waiting: list[tuple[Core, NDArray[np.uint8], Waited, Waited]] = []
     for core, logits in predict_cores(network, scene, device, precision, channel, group.share, crop_px):
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
-        known = float((truth != IGNORE).sum())
-        there = torch.from_numpy(truth)[None].to(device.torch_device)
-        total += known * device.run(lambda: float(loss(logits, there)))  # noqa: B023
-        pixels += known
-        cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
+        there = sent(truth, device.torch_device)[None]
+        cost = device.run(lambda: loss(logits, there))  # noqa: B023
+        mapped = logits[0].argmax(dim=0).to(torch.uint8)
+        waiting.append((core, truth, sent_back(cost, device), sent_back(mapped, device)))
+        if len(waiting) > 1:  # the device has the next part before this one is counted
+            count(*waiting.pop(0))
+    for part in waiting:
+        count(*part)
     total, pixels = group.summed(np.array([total, pixels]), device)
     blocks = group.summed(cells.all_matrices(), device)
     return ValidationResult(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])

@@ -122,7 +122,7 @@ class OnnxRuntime:
         """What an error of a session means: memory, a lost device, or a graph that cannot be computed."""
         if "alloc" in str(error).lower() or "memory" in str(error).lower():
             return MemoryError(str(error))
-        if is_device_lost(error):
+        if is_device_lost(RuntimeError(str(error))):  # its own classes have no base but Exception
             return lost_error(error, self.device.title)
         return self._failed(str(error))
 

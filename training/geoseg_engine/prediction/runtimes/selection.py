@@ -16,7 +16,7 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...device.devices import CPU, Device
-from ...device.finding import find_device
+from ...device.finding import announce, find_device
 from ...modelfile.precision import reduced_precision
 from ...modelfile.reading import (
     ModelFile,
@@ -26,6 +26,7 @@ from ...modelfile.reading import (
     onnx_only,
     read_model,
 )
+from ...models import needs_float64
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime, tensorrt_built
 from .openvino_runtime import OpenVinoRuntime
@@ -113,6 +114,9 @@ def choose_runtime(
     if onnx_only(model):
         return [_graph_only(model, sample, job_px, wanted, precision, log)]
     found = CPU if wanted == "openvino" and device == "auto" else find_device(device)
+    announce(found, log)
+    network = load_network(model.path)
+    found = able_to_compute(network, found, log)
     path, loss = model.path, None
     if precision == "int8":
         made = quantized(model, int8_loss, log)
@@ -120,7 +124,6 @@ def choose_runtime(
     ways = candidates(found, wanted, precision)
     if wanted == "auto" and job_px < TENSORRT_FROM_PX:
         ways = [way for way in ways if way != BY_TENSORRT]
-    network = load_network(model.path)
     largest = largest_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32", model.calibration)
     bytes_px = scratch_factor(plain) * largest
@@ -132,6 +135,20 @@ def choose_runtime(
     for runtime in _opened(ways[len(tried) :], path, found, wanted, log):
         tried.append(_compared(runtime, sample, reference, largest, log))
     return [replace(choice, int8_loss=loss) for choice in rank(tried, worth)]
+
+
+def able_to_compute(network: nn.Module, device: Device, log: Callable[[str], None]) -> Device:
+    """Return the device, or the CPU for a network in double precision that the device does not have.
+
+    Args:
+        network: of the model.
+        device: of the job.
+        log: receives a line where it is the CPU.
+    """
+    if device.has_float64 or not needs_float64(network):
+        return device
+    log(f"This model needs double precision, which the {device.title} does not have: the CPU computes it.")
+    return CPU
 
 
 def _opened(

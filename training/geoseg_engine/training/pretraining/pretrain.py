@@ -22,8 +22,8 @@ from ...modelfile.precision import Precision, choose
 from ...models import architecture_of, build, encoder_modules, traits
 from ...outputs import prepare_folder, whole_file
 from ..fit import report_device
+from ..optimizer import AdamW, schedule_factor
 from ..plan import CPU_WIDTH, GPU_WIDTH, LEVELS
-from ..trainer import schedule_factor
 from .masking import Masking, draw_visible, patch_px, reconstruction_loss
 from .unlabelled_crops import UnlabelledPixels, open_unlabelled
 
@@ -152,7 +152,7 @@ def set_up(
     crop_px = max(min(GPU_CROP_PX if device.is_gpu else CPU_CROP_PX, longest) // patch, 2) * patch
     batch = (batch_size(device), architecture["bands"], crop_px, crop_px)
     precision = choose(network, batch, device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     ends = started + 60 * job.max_minutes if job.max_minutes else 0.0
     return (
         Pretraining(
@@ -213,8 +213,7 @@ def train_epoch(
                 f"The loss became {losses[-1]} at step {state.steps + 1}.",
                 "Check the bands for extreme values and leave out those that have them.",
             )
-        nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
-        state.optimizer.step()
+        device.run(lambda: update(state), once=not state.steps)
         state.steps += 1
         if state.time_share() >= 1:
             break
@@ -241,6 +240,12 @@ def backward(state: Pretraining, precision: Precision, images: Tensor, visible: 
     loss = reconstruction_loss(reconstructed, images, visible)
     loss.backward()
     return float(loss.detach())
+
+
+def update(state: Pretraining) -> None:
+    """Change the weights by their gradients."""
+    nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
+    state.optimizer.step()
 
 
 def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: Device) -> int:

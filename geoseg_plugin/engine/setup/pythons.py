@@ -14,38 +14,63 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import GeoSegError
-from .environment import cleaned
-from .liveness import answer
+from ...contract import GeoSegError
+from ..environment import cleaned
+from ..liveness import answer
 
-SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))
-"""Versions for which all pinned packages exist, the one that was tested most first."""
+SUPPORTED = ((3, 12), (3, 11), (3, 13), (3, 14))
+"""Versions for which all pinned packages exist, the one with lists of tested wheels first."""
 
 ANSWER_S = 20
-QUESTION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3], sys.maxsize > 2**32)"
+QUESTION = (
+    "import sys, platform, ssl, venv, importlib.util as u;"
+    "print('%d.%d.%d' % sys.version_info[:3], sys.maxsize > 2**32, platform.machine(),"
+    " bool(u.find_spec('ensurepip')))"
+)
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that can make environments."""
+    """A Python that can make environments.
+
+    Attributes:
+        path: of the program.
+        version: major and minor number.
+        processor: as `platform.machine()` in it; under Rosetta that is not the machine's.
+        has_pip: whether it brings pip into a new environment (ensurepip).
+    """
 
     path: Path
     version: tuple[int, int]
+    processor: str = ""
+    has_pip: bool = True
 
 
-def find_python(chosen: str = "") -> Interpreter:
-    """The user's choice if it will do, else the first that does.
+def find_python(chosen: str = "", processor: str = "") -> Interpreter:
+    """The user's choice if it will do, else the first that does; one that brings pip goes first.
+
+    Args:
+        chosen: path of an interpreter; empty looks for one.
+        processor: which the Python must be built for, e.g. `arm64` on Apple silicon; empty takes any.
 
     Raises:
         GeoSegError: `no_python`, with every interpreter that was looked at and why it will not do.
     """
     tried: list[str] = []
+    second: Interpreter | None = None
     for path in [Path(chosen)] if chosen else candidates():
         found = inspect_interpreter(path)
+        if isinstance(found, Interpreter) and processor and found.processor not in ("", processor):
+            found = f"is a Python for {found.processor}, not for {processor}"
         if isinstance(found, Interpreter):
-            return found
-        tried.append(f"{path}: {found}")
-    oldest, newest = (f"{major}.{minor}" for major, minor in (SUPPORTED[0], SUPPORTED[-1]))
+            if found.has_pip or chosen:
+                return found
+            second = second or found
+        else:
+            tried.append(f"{path}: {found}")
+    if second is not None:
+        return second
+    oldest, newest = (f"{major}.{minor}" for major, minor in (min(SUPPORTED), max(SUPPORTED)))
     what = f"{chosen} cannot be used: {tried[0].partition(': ')[2]}." if chosen else "No usable Python found."
     raise GeoSegError("no_python", what, f"Install Python {oldest} to {newest} (with venv, 64 bit) and choose it here.",
                       "\n".join(tried))  # fmt: skip
@@ -60,15 +85,18 @@ def inspect_interpreter(path: Path) -> Interpreter | str:
     except subprocess.TimeoutExpired:
         return "does not answer"
     if done.returncode != 0:
-        lacking = "ensurepip" in done.stderr or "venv" in done.stderr
-        return "has no venv or ensurepip (package python3-venv)" if lacking else "does not run"
-    number, _, is_64_bit = done.stdout.strip().partition(" ")
-    major, minor = (int(part) for part in number.split(".")[:2])
+        lacking = next((name for name in ("venv", "ssl") if name in done.stderr), "")
+        return f"has no module {lacking}" if lacking else "does not run"
+    number, is_64_bit, processor, brings_pip = (*done.stdout.split(), "", "", "", "")[:4]
+    try:
+        major, minor = (int(part) for part in number.split(".")[:2])
+    except ValueError:
+        return "does not state its version"
     if is_64_bit != "True":
         return f"is a 32 bit Python {number}"
     if (major, minor) not in SUPPORTED:
         return f"is Python {number}"
-    return Interpreter(path, (major, minor))
+    return Interpreter(path, (major, minor), processor, brings_pip != "False")
 
 
 def candidates() -> Iterator[Path]:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..contract import JOB_FILE, Cancelled, GeoSegError, ProbeJob, job_to_json, write_json
-from ..paths import training_dir
-from .environment import cleaned, interpreter
-from .process import EngineProcess
+from ...contract import JOB_FILE, Cancelled, GeoSegError, ProbeJob, job_to_json, write_json
+from ...paths import training_dir
+from ..environment import cleaned, interpreter
+from ..process import EngineProcess
 
 PROBE_S = 180.0
 
@@ -26,14 +26,17 @@ def write_command(root: Path) -> Path:
     python, training = interpreter(root), training_dir()
     if sys.platform == "win32":
         command = python.with_name("geoseg.bat")
-        command.write_text(
-            f'@echo off\nset "PYTHONPATH={training}"\n"{python}" -m geoseg_engine %*\n', "utf-8"
-        )
-        return command
-    command = python.with_name("geoseg")
+        return _written(command, f'@echo off\nset "PYTHONPATH={training}"\n"{python}" -m geoseg_engine %*\n')
     line = f"PYTHONPATH={shlex.quote(str(training))} exec {shlex.quote(str(python))} -m geoseg_engine"
-    command.write_text(f'#!/bin/sh\n{line} "$@"\n', "utf-8")
-    command.chmod(0o755)
+    return _written(python.with_name("geoseg"), f'#!/bin/sh\n{line} "$@"\n')
+
+
+def _written(command: Path, text: str) -> Path:
+    """Write a program beside its place and rename it: a copy of the environment may share the file."""
+    partial = command.with_name(command.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.chmod(0o755)  # nosec B103  # a program of the user
+    partial.replace(command)
     return command
 
 
