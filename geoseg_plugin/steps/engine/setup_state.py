@@ -249,9 +249,9 @@ def engine_view(now: Situation) -> SetupView:
     problems += (unused,) if unused is not None else ()
     if now.outdated:
         plan = tr(
-            "Installs only what changed. The engine of now is kept until the new one has proved itself."
+            "Installs only what changed. The current engine is kept until the new one has passed its checks."
         )
-        title, button = tr("An update of the engine is there"), tr("&Update the engine")
+        title, button = tr("An update of the engine is available"), tr("&Update the engine")
         return SetupView("update", title, facts, plan, problems, button, badge=badge)
     if unused is not None:
         button = tr("&Use the graphics card") if now.managed and is_other_build(now) else ""
