@@ -14,7 +14,7 @@ from ..contract import Cancelled, GeoSegError
 from ..engine.setup.failures import RETRIED, explain
 from ..engine.setup.redaction import redacted
 
-TRIES, POLL_MS, SILENCE_MS = 3, 100, 60_000
+TRIES, POLL_MS, SILENCE_MS = 3, 100, 30_000
 ACCEPT = b"application/vnd.pypi.simple.v1+json, text/html;q=0.5, */*;q=0.1"
 PARTIAL_CONTENT = 206
 SIGNS = {
@@ -36,7 +36,8 @@ SIGNS = {
 def fetch(address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
     """Fetch a file of any size. Any thread but the main one.
 
-    A download that breaks off continues where it ended, if the server can do that.
+    A download that breaks off continues where it ended, if the server can do that; one of which nothing came is not
+    tried again.
 
     Args:
         address: http, https or file.
@@ -51,10 +52,12 @@ def fetch(address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
     for left in reversed(range(TRIES)):
         if is_cancelled():
             raise Cancelled
+        before = size_of(target)
         try:
             Download(address, target, is_cancelled).run()
         except GeoSegError as error:
-            if left == 0 or error.code not in RETRIED:
+            is_silent = error.code == "install_network" and size_of(target) == before
+            if left == 0 or is_silent or error.code not in RETRIED:
                 raise
         else:
             return
@@ -67,12 +70,17 @@ def current_manager() -> QgsNetworkAccessManager:
     return manager
 
 
+def size_of(file: Path) -> int:
+    """Return the size of a file in bytes; 0 if it does not exist."""
+    return file.stat().st_size if file.exists() else 0
+
+
 class Download:
     """One try to fetch a file, or the rest of it."""
 
     def __init__(self, address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
         self._address, self._target, self._is_cancelled = address, target, is_cancelled
-        self._have = target.stat().st_size if target.exists() else 0
+        self._have = size_of(target)
         self._stream: IO[bytes] | None = None
         self._trouble: OSError | None = None
 

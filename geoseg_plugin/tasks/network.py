@@ -17,7 +17,7 @@ from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 from ..engine.setup.builds import BUILDS, address
 from ..engine.setup.plan import Network
 from ..engine.setup.simple_index import DEFAULT_INDEX
-from .fetching import fetch, current_manager
+from .fetching import current_manager, fetch
 
 ADDRESSES = (DEFAULT_INDEX, address(BUILDS["cpu"], {}))
 """Where packages come from unless the user's settings say otherwise; a proxy is asked for with the first of them."""

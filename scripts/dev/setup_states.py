@@ -35,6 +35,7 @@ CARD_PROBE = {
     "versions": {**CPU_PROBE["versions"], "torch": "2.13.0+cu130"},
     "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
 }
+PLAN = "Installs PyTorch for NVIDIA GPUs, CUDA 13.0: 2.3 GB to download, 5.2 GB on disk, about 7 min at 50 Mbit/s."
 ENGINE = FOLDER + "\\Scripts\\python.exe"
 
 
@@ -68,7 +69,7 @@ SITUATIONS: dict[str, Situation] = {
     "offline": Situation(look(WINDOWS, RTX_4090), choices=SetupChoices(kit="E:\\geoseg-windows-cu130")),
     "installing": Situation(
         look(WINDOWS, RTX_4090),
-        working=Working("Setting up the engine", "Install PyTorch: 1.1 of 2.6 GB", 0.42, 312),
+        working=Working("Setting up the engine", "Install PyTorch", 0.42, 312, PLAN),
     ),
     "failed": Situation(look(WINDOWS, RTX_4090), failure=PROXY),
     "probing": Situation(look(WINDOWS, RTX_4090), python=ENGINE, probing=True),

@@ -83,11 +83,10 @@ class FakeGpu(Device):
 
     def set_rng_state(self, states):
         self.random = states
-        return True
 
-    def run(self, call):
+    def run(self, call, once=False):
         with Simulated(self):
-            return super().run(call)
+            return super().run(call, once)
 
     def on_cpu(self, func, args, named):
         self._elsewhere = True

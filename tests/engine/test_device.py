@@ -330,6 +330,12 @@ class Asked:
     def memory_reserved(self, device):
         return 7 << 30
 
+    def get_rng_state(self, device):
+        return self.random
+
+    def set_rng_state(self, state, device):
+        self.random = state
+
 
 def asked(monkeypatch, kind, **answers):
     monkeypatch.setattr(Device, "_module", Asked(**answers))
@@ -345,11 +351,36 @@ def test_a_card_is_asked_for_its_name_memory_and_arithmetic(monkeypatch):
     assert asked(monkeypatch, "xpu", bf16=False).precisions == ("fp16", "float32")
 
 
+def test_random_numbers_of_a_card_are_kept_alone_or_among_others(monkeypatch):
+    one, two = torch.tensor([1]), torch.tensor([2])
+    card = asked(monkeypatch, "cuda")
+    card._module.random = one
+    (state,) = card.rng_state()
+    assert state is one
+    card.set_rng_state([two])
+    assert card._module.random is two
+    second, third = (Device("cuda", torch.device("cuda", place)) for place in (1, 2))
+    second.set_rng_state([two, one])
+    assert card._module.random is one, "as former versions kept them"
+    third.set_rng_state([one, two])
+    card.set_rng_state([])
+    CPU.set_rng_state([two])
+    assert card._module.random is one and CPU.rng_state() == []
+
+
 def test_graphics_that_do_not_tell_their_memory_have_what_is_left(monkeypatch):
     free, total = asked(monkeypatch, "xpu", tells_memory=False).memory()
     assert total == 8 << 30 and 0 < free <= 1 << 30
     with pytest.raises(RuntimeError):
         asked(monkeypatch, "cuda", tells_memory=False).memory()
+
+
+def test_a_card_whose_driver_does_not_answer_still_has_a_name(monkeypatch):
+    card = asked(monkeypatch, "cuda", tells_memory=False)
+    monkeypatch.setattr(
+        Asked, "get_device_name", lambda *_: (_ for _ in ()).throw(RuntimeError("CUDA error"))
+    )
+    assert card.name == "NVIDIA GPU" and card.memory_mb == 0
 
 
 def test_an_apple_gpu_has_a_name_everywhere():

@@ -23,8 +23,8 @@ class Wrong(FakeGpu):
         super().__init__()
         self.wrong, self.factor = name, factor
 
-    def run(self, call):
-        return super().run(lambda: self._spoiled(call))
+    def run(self, call, once=False):
+        return super().run(lambda: self._spoiled(call), once)
 
     def _spoiled(self, call):
         from torch.utils._python_dispatch import TorchDispatchMode

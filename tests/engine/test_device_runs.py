@@ -173,6 +173,25 @@ def test_an_operation_that_the_gpu_lacks_is_said_once_and_warned_of(
     assert len(said) == len(gpu.moved) == 2
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("max_pool2d", "native_batch_norm"),
+        ("fused_adamw",),
+        ("foreach_norm", "foreach_lerp"),
+        ("convolution",),
+    ],
+)
+def test_whatever_is_missing_the_weights_are_the_same(dataset, tmp_path, monkeypatch, unexported, missing):
+    weights, gpus = [], [FakeGpu("xpu"), FakeGpu("xpu", missing=missing)]
+    for number, gpu in enumerate(gpus):
+        monkeypatch.setattr(fit, "find_device", lambda name, gpu=gpu: gpu)
+        train(dataset, tmp_path / str(number), epochs=1, steps_per_epoch=4)
+        weights.append(checkpoint.load(tmp_path / str(number) / checkpoint.FILE)["weights"])
+    assert all(any(part in name for name in gpus[1].moved) for part in missing)
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
 def test_a_prediction_on_a_gpu_gives_the_classes_of_the_cpu(place, tmp_path, monkeypatch, kind):
     plain, _, _ = map_of(place, tmp_path / "plain", device="cpu")

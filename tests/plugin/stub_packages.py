@@ -149,6 +149,7 @@ def use(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("PIP_INDEX_URL", world.index.address())
     monkeypatch.setenv("GEOSEG_TORCH_INDEX", world.index.address("").rstrip("/"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -18,20 +19,22 @@ from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine import installer
 from geoseg_plugin.engine.environment import STAMP_FILE, default_root, interpreter, set_location
 from geoseg_plugin.engine.liveness import locked
-from geoseg_plugin.engine.setup import pythons, richdem, space, steps, swap
-from geoseg_plugin.engine.setup.access import Access
+from geoseg_plugin.engine.setup import pythons, richdem, space, steps, swap, uv
+from geoseg_plugin.engine.setup.access import Access, machine_certificates
 from geoseg_plugin.engine.setup.builds import BUILDS
 from geoseg_plugin.engine.setup.command import Command
 from geoseg_plugin.engine.setup.facts import Machine
 from geoseg_plugin.engine.setup.finish import write_command
 from geoseg_plugin.engine.setup.installation import Installation, own_python
+from geoseg_plugin.engine.setup.kit import python_archive
 from geoseg_plugin.engine.setup.pip_settings import pip_settings
-from geoseg_plugin.engine.setup.places import Places, check_path_length
+from geoseg_plugin.engine.setup.places import Places, check_path_length, site_packages
 from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
 from geoseg_plugin.engine.setup.proof import device_warning
 from geoseg_plugin.engine.setup.redaction import redacted
 from geoseg_plugin.engine.setup.runners import PipRunner, UvRunner
 from geoseg_plugin.engine.setup.simple_index import read_page
+from geoseg_plugin.engine.setup.wheel_lists import tool
 from geoseg_plugin.tasks.runner import TaskRunner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +190,9 @@ def test_what_belongs_to_an_environment_is_beside_it_or_inside(
         and places.cache == tmp_path / "engine.cache"
         and places.log == tmp_path / "engine.log"
     )
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    assert Places.of(tmp_path / "link").staging == tmp_path / "disk.new", "a link is followed"
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert not places.can_swap and places.cache == tmp_path / "engine" / "geoseg.cache"
 
@@ -417,3 +423,85 @@ def test_richdem_sees_the_installed_pybind11_first(monkeypatch: pytest.MonkeyPat
     assert "numpy" in richdem.packages().arguments(), "numpy is not built from source"
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert richdem.compiler_problem(PYTHON) == "there is no C++ compiler"
+
+
+def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("a line\n" * 400_000 + "the last\n", encoding="utf-8")
+    Command(log, lambda line: None, lambda: False).trim()
+    kept = log.read_text(encoding="utf-8")
+    assert kept.startswith("a line\n") and kept.endswith("the last\n") and len(kept) < 250_000
+
+
+@pytest.mark.parametrize(("number", "code", "words"), [
+    (errno.ENOSPC, "disk_full", "full"),
+    (errno.EDQUOT, "disk_full", "full"),
+    (errno.EROFS, "not_writable", "only be read"),
+    (errno.EACCES, "not_writable", "cannot be written"),
+    (errno.EIO, "install_failed", "x"),
+])  # fmt: skip
+def test_what_the_system_refuses_has_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str, words: str
+) -> None:
+    def refuse(installation: Installation) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / "x"))
+
+    monkeypatch.setattr(Installation, "_run_locked", refuse)
+    with pytest.raises(GeoSegError) as error:
+        Installation(Plan(tmp_path / "engine", "cpu"), machine=LINUX).run()
+    assert error.value.code == code and words in error.value.message and error.value.hint
+
+
+def test_the_python_of_a_kit_is_the_one_of_its_platform(tmp_path: Path) -> None:
+    items = [
+        {"os": "macos", "arch": arch, "libc": "none", "implementation": "cpython", "variant": variant,
+         "url": f"https://x.example/download/20261110/cpython-3.12.16%2B20261110-{arch}-{variant}.tar.gz"}
+        for arch in ("x86_64", "aarch64") for variant in ("freethreaded", "default")
+    ]  # fmt: skip
+    program = tmp_path / "uv"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(items)}\nEND\n", encoding="utf-8")
+    program.chmod(0o755)
+    found = python_archive(program, "macos-arm64", {})
+    assert found.name == "cpython-3.12.16+20261110-aarch64-default.tar.gz"
+    with pytest.raises(GeoSegError, match="windows-x86_64"):
+        python_archive(program, "windows-x86_64", {})
+
+
+def test_what_is_different_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("ssl.enum_certificates", lambda store: [(b"x", "x509_asn", True), (b"y", "pkcs_7_asn", True)],
+                        raising=False)  # fmt: skip
+    root = tmp_path / "engine"
+    (root / "Lib" / "site-packages").mkdir(parents=True)
+    assert site_packages(root) == root / "Lib" / "site-packages"
+    assert interpreter(root) == root / "Scripts" / "python.exe" and uv.program_in(root, "1").name == "uv.exe"
+    assert machine_certificates().count("BEGIN CERTIFICATE") == 2, "those of both stores"
+    assert not swap.is_used(root), "renaming fails by itself"
+    interpreter(root).parent.mkdir()
+    written = write_command(root)
+    assert written.name == "geoseg.bat" and "@echo off" in written.read_text(encoding="utf-8")
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "pip.ini").write_text("[global]\nproxy = http://p:1\n", encoding="utf-8")
+    environ = {"PROGRAMDATA": str(tmp_path), "USERPROFILE": "/no", "APPDATA": "/no"}
+    assert pip_settings(environ) == {"proxy": "http://p:1"}
+    assert Access(Network(), tmp_path / "cache", print, environ).uv()["HTTPS_PROXY"] == "http://p:1"
+    assert richdem.compiler_problem(PYTHON) == "there is no C++ compiler"
+
+
+def test_under_rosetta_the_python_is_for_apple_silicon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[str] = []
+
+    def find(chosen: str, processor: str) -> pythons.Interpreter:
+        wanted.append(processor)
+        return pythons.Interpreter(PYTHON, (3, 12), "arm64")
+
+    monkeypatch.setattr("geoseg_plugin.engine.setup.installation.find_python", find)
+    mac = Machine("macos", "arm64", (15,), translated=True)
+    access = Access(Network(), tmp_path / "cache", print, {"PIP_CONFIG_FILE": os.devnull})
+    installation = Installation(Plan(tmp_path / "engine"), machine=mac)
+    installation._python(PipRunner(installation._command, access, tmp_path, lambda: tmp_path))
+    assert wanted == ["arm64"]
+    wheel = tool("uv", "macos-arm64")
+    assert wheel is not None and wheel.file.endswith("arm64.whl")

@@ -119,7 +119,7 @@ def make_runner(tool: str, root: Path, work: Path, network: Network | None = Non
     own = ("PIP_", "UV_", "SSL_", "REQUESTS_", "CURL_")
     kept = {name: value for name, value in os.environ.items()
             if not name.upper().startswith(own) and "proxy" not in name.lower()}  # fmt: skip
-    source = {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1", **environ}
+    source = {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1", "PIP_NO_CACHE_DIR": "1", **environ}
     granted = Access(network or Network(), work / "cache", lambda line: None, source)
     run = Command(work / "log", lambda line: None, lambda: False)
     if tool == "uv":

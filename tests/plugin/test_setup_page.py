@@ -46,7 +46,7 @@ from geoseg_plugin.steps.engine import setup_controller
 from geoseg_plugin.steps.engine.look import look as look_at_this_computer
 from geoseg_plugin.steps.engine.page import EnginePage
 from geoseg_plugin.steps.engine.setup_dialog import KitDialog, SetupDialog
-from geoseg_plugin.steps.engine.setup_state import Working
+from geoseg_plugin.steps.engine.setup_state import SetupChoices, Working
 from geoseg_plugin.tasks.network import Proxy, fetch, find_proxy, qgis_network
 from geoseg_plugin.tasks.runner import TaskRunner
 
@@ -79,6 +79,7 @@ def test_one_button_sets_the_engine_up(bare: Desk, tmp_path: Path) -> None:
     page.install_button.click()
     assert bare.runner.plans == [Plan(tmp_path / "engine")]
     assert not page.progress.isHidden() and page.install_button.isHidden() and page.cancel_button.isEnabled()
+    assert "GB to download" in page.sentence.text()
     bare.runner.progressed.emit("Install PyTorch", 0.42, 130.0)
     assert page.step_label.text() == "Install PyTorch" and page.bar.value() == 420
     assert page.left_label.text() == "about 2 min left"
@@ -182,6 +183,18 @@ def test_what_is_chosen_in_the_dialog_is_installed(bare: Desk, tmp_path: Path) -
     plan = Plan(tmp_path / "other", "cu126", "/usr/bin/python3", False)
     assert bare.runner.plans == [plan] and not dialog.setup_button.isEnabled()
     assert "running" in dialog.setup_button.toolTip() and "running" in dialog.repair_button.toolTip()
+
+
+def test_the_dialog_shows_what_is_chosen_when_it_opens(bare: Desk) -> None:
+    setup = setup_of(bare)
+    setup.choices = SetupChoices("cpu", with_richdem=False)
+    setup.open_dialog()
+    assert setup.dialog is not None and setup.dialog.choices() == setup.choices
+    setup.dialog.folder.setFilePath("/other")
+    assert setup.choices == SetupChoices("cpu", folder="/other", with_richdem=False)
+    setup.install()
+    bare.runner.fail("x", "No.")
+    assert setup.dialog.choices().folder == "/other", "what was chosen is still chosen when it is tried again"
 
 
 def test_without_an_engine_there_is_nothing_to_repair(bare: Desk) -> None:

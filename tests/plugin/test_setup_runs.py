@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import PYTHON
 from stub_packages import LINUX, World, make_lists, make_packages, packages, real_uv, use, use_lists
+from waiting import wait_for
 from wheel_index import Fault, WheelIndex, serving
 
 from geoseg_plugin.contract import Cancelled, GeoSegError
@@ -23,6 +28,7 @@ from geoseg_plugin.engine.setup.kit import kit_platforms, read_kit, save_kit
 from geoseg_plugin.engine.setup.places import Places, site_packages
 from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
 from geoseg_plugin.engine.setup.records import broken_packages
+from geoseg_plugin.tasks.runner import TaskRunner
 
 TOOLS = [
     pytest.param("uv", marks=pytest.mark.skipif(not real_uv(), reason="uv is not here")),
@@ -261,6 +267,19 @@ def test_an_environment_of_an_earlier_version_is_adopted(world: World, tmp_path:
     assert not [name for name in world.index.files() if name.startswith("torch-")], "the exact build is there"
 
 
+def test_a_python_that_is_gone_is_replaced_and_everything_with_it(world: World, tmp_path: Path) -> None:
+    root = tmp_path / "engine"
+    tool = "uv" if real_uv() else "pip"
+    set_up(root, tool)
+    interpreter(root).unlink()
+    interpreter(root).symlink_to(tmp_path / "python3.9 of before")
+    (root / "lib" / "python3.9").mkdir()
+    rest = Places(root).cache / "tmp" / "pip-unpack-x"
+    rest.mkdir(parents=True, exist_ok=True)
+    set_up(root, tool)
+    assert packages(root) == CPU and not (root / "lib" / "python3.9").exists() and not rest.exists()
+
+
 def test_a_card_that_is_not_used_is_a_warning_that_stays(world: World, tmp_path: Path) -> None:
     root = tmp_path / "engine"
     tool = "uv" if real_uv() else "pip"
@@ -370,3 +389,53 @@ def test_where_uv_cannot_be_had_pip_is_used_and_the_log_says_why(world: World, t
     assert "may not run" in uv.refusal(refused)
     refused.chmod(0o755)
     assert "does not run" in uv.refusal(refused)
+
+
+@pytest.mark.skipif(not real_uv(), reason="uv is not here")
+def test_in_qgis_the_index_is_looked_at_through_its_network(
+    qgis_app: Any, world: World, tmp_path: Path
+) -> None:
+    root = tmp_path / "engine"
+    runner = TaskRunner()
+    failed: list[Any] = []
+    finished: list[Any] = []
+    runner.failed.connect(failed.append)
+    runner.finished.connect(lambda title, result, folder: finished.append(result))
+    with wait_for(runner.idle, 30.0):
+        runner.install(Plan(root, "cpu", str(PYTHON), with_richdem=False))
+    assert failed == [] and finished[0]["python"] == str(interpreter(root))
+    assert packages(root) == CPU and "/cpu/torch/" in [item.path for item in world.index.asked]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+import pytest
+from stub_packages import LINUX, World, use
+from wheel_index import WheelIndex
+from geoseg_plugin.engine.setup import installation
+from geoseg_plugin.engine.setup.plan import Plan
+wheels, port, training, root, uv, python = sys.argv[3:]
+use(World(WheelIndex(Path(wheels), port=int(port)), Path(training), {}), pytest.MonkeyPatch())
+installation.uv_or_reason = lambda source, on_line: Path(uv)
+plan = Plan(Path(root), "cpu", python, with_richdem=False)
+installation.Installation(plan, machine=LINUX).run()
+"""
+
+
+@pytest.mark.skipif(not real_uv(), reason="uv is not here")
+def test_what_was_killed_resumes(world: World, wheels: Path, tmp_path: Path) -> None:
+    root = tmp_path / "engine"
+    world.index.faults["onnx-1"] = Fault(slow_s=2.0)
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    values = [str(wheels), str(world.index.port), str(world.training), str(root), real_uv(), str(PYTHON)]
+    running = subprocess.Popen([sys.executable, "-c", KILLED, *folders, *values])
+    while not any(name.startswith("onnx-1") for name in world.index.files()) and running.poll() is None:
+        time.sleep(0.02)
+    running.kill()
+    assert running.wait() != 0 and find(root) is None
+    world.index.faults.clear()
+    world.index.asked.clear()
+    set_up(root, "uv")
+    assert packages(root) == CPU and not [name for name in world.index.files() if name.startswith("torch-")]

@@ -36,6 +36,7 @@ from geoseg_plugin.steps.engine.setup_state import (
     setup_view,
     short_path,
     size_text,
+    step_text,
     texts_of,
 )
 from geoseg_plugin.steps.engine.state import badge_text, proof_text
@@ -167,6 +168,12 @@ def test_what_the_engine_itself_reports_of_a_card_is_the_badge_too() -> None:
     assert setup_view(situation(made)).badge == "It failed. Try.", "what the installer found goes first"
 
 
+def test_a_build_that_was_only_chosen_is_no_card() -> None:
+    engine = Situation(look(LINUX), python=ENGINE, stamp={"build": "cpu"}, probe=CPU_PROBE)
+    view = setup_view(situation(replace(engine, choices=SetupChoices(build="cu130"))))
+    assert (view.state, view.badge, view.button) == ("ready", "", "")
+
+
 def test_a_card_that_is_used_has_no_warning() -> None:
     assert shown("ready").badge == "" and badge_text(CARD_PROBE) == "RTX 4090"
 
@@ -199,6 +206,21 @@ def test_the_proof_is_shown_as_it_went(proof: dict[str, str], text: str) -> None
 def test_the_proof_of_the_installation_is_read_from_the_stamp() -> None:
     assert "training step" in proof_text({}, {"proof": '{"convolution": "ok", "training_step": "ok"}'})
     assert proof_text({}, {"proof": "{"}) == "" and proof_text({}, {"proof": "[1]"}) == ""
+
+
+def test_steps_have_plain_names() -> None:
+    steps = (
+        "Install torch-cu130",
+        "Install libraries-cu130",
+        "Install runtime-onnxruntime-gpu",
+        "Check the files",
+    )
+    assert [step_text(item) for item in steps] == [
+        "Install PyTorch",
+        "Install libraries for the card",
+        "Install ONNX Runtime",
+        "Check the files",
+    ]
 
 
 def test_equal_cards_are_counted() -> None:
@@ -239,6 +261,16 @@ def test_while_something_runs_the_dialog_waits() -> None:
     assert view.why_no_setup == view.why_busy == view.why_no_engine != ""
     idle = dialog_view(situation("ready"), busy=False)
     assert (idle.why_no_setup, idle.why_no_engine, idle.button) == ("", "", "&Set up again")
+
+
+def test_a_folder_that_a_variable_names_is_not_changed_here() -> None:
+    free, named = situation("ready"), replace(situation("ready"), folder_named=True)
+    assert (
+        dialog_view(free, busy=False).why_no_move == ""
+        and "Move" in dialog_view(free, busy=False).why_no_folder
+    )
+    assert "GEOSEG_ENGINE_DIR" in dialog_view(named, busy=False).why_no_move
+    assert "GEOSEG_ENGINE_DIR" in dialog_view(named, busy=False).why_no_folder
 
 
 def test_the_size_of_an_engine_is_shown() -> None:

@@ -56,8 +56,8 @@ def described(device: Device, proof: Proof) -> dict[str, Any]:
         "device": str(device),
         "name": device.name,
         "kind": device.kind,
-        "memory_mb": device.memory().total // 2**20,
-        "precisions": list(device.precisions),
+        "memory_mb": device.memory_mb if device.is_gpu else device.memory().total // 2**20,
+        "precisions": [] if proof.failure else list(device.precisions),
         "proof": proof.as_dict(),
     }
 

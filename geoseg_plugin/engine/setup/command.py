@@ -17,6 +17,8 @@ from .failures import explain
 from .redaction import redacted, secrets_of
 
 KEPT_LINES = 400
+LONGEST_LOG = 2_000_000
+"""Bytes of a log of many installations."""
 NOT_RUNNABLE = "install_not_runnable"
 """Code of the error for a program that the system does not let run."""
 
@@ -71,6 +73,12 @@ class Command:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
+
+    def trim(self) -> None:
+        """Keep the end of a log that has grown too long."""
+        if self._log.is_file() and self._log.stat().st_size > LONGEST_LOG:
+            kept = self._log.read_bytes()[-LONGEST_LOG // 10 :]
+            self._log.write_bytes(kept[kept.find(b"\n") + 1 :])
 
     def _listen(
         self, process: subprocess.Popen[bytes], kept: deque[str], log: IO[str], secrets: tuple[str, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,8 +67,8 @@ class Installation:
         self._network = network or Network()
         self._machine = machine
         self._pauses_s = pauses_s
-        self._root = Path(plan.root).expanduser().absolute()
-        self._places = Places(self._root)
+        self._places = Places.of(plan.root)
+        self._root = self._places.root
         self._command = Command(self._places.log, self._forward, self._listener.is_cancelled)
         self._steps: Steps | None = None
         self._kit: Kit | None = None
@@ -93,6 +94,7 @@ class Installation:
         return Environment(interpreter(self._root), managed=True)
 
     def _run_locked(self) -> None:
+        self._command.trim()
         if recover(self._places):
             self._say("An interrupted update was completed.")
         if self._is_whole(self._root):
@@ -146,7 +148,8 @@ class Installation:
         drop_former(self._places)
 
     def _fill(self, folder: Path) -> None:
-        """Do the steps in a folder, and write the stamp."""
+        """Do the steps in a folder, and write the stamp. Rests of interrupted downloads go before and after."""
+        shutil.rmtree(self._places.cache / "tmp", ignore_errors=True)
         access = Access(self._network, self._places.cache, self._say)
         access.pip_cache = other_pip_cache(
             self._root, self._places.cache, self.proposal.download_mb, access.settings, os.environ
@@ -155,7 +158,7 @@ class Installation:
         persistence = Persistence(access, self._say, self._listener.is_cancelled, self._pauses_s)
         listener = Listener(self._listener.on_progress, self._say, self._listener.is_cancelled)
         build = present(self.proposal.build, "a build")
-        python = lambda: self._python(runner)  # noqa: E731
+        python = partial(self._python, runner)
         folder.mkdir(parents=True, exist_ok=True)
         self._steps = Steps(
             folder,
@@ -170,6 +173,12 @@ class Installation:
         )
         probe = self._steps.run()
         self._stamp(folder, build, runner, probe)
+        try:
+            runner.tidy()
+        except Cancelled:
+            raise
+        except GeoSegError as error:
+            self._say(f"The cache was not tidied: {error.message}")
 
     def _runner(self, folder: Path, access: Access) -> Runner:
         """uv where it can be had and may run, else pip."""
@@ -200,6 +209,7 @@ class Installation:
     def _reaching(self, access: Access, index: str) -> Iterator[None]:
         """Look whether an index answers: where the name is unknown or nothing answers, the tools need not wait long."""
         page = self._places.cache / "tmp" / "page"
+        page.parent.mkdir(parents=True, exist_ok=True)
         fetch = self._network.fetch or fetcher(access.uv(True), tries=1, timeout_s=20.0)
         try:
             fetch(f"{index}/torch/", page, self._listener.is_cancelled)

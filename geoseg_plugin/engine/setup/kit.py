@@ -264,12 +264,22 @@ def python_archive(program: Path, platform: str, environ: dict[str, str]) -> Ind
         GeoSegError: `no_python` if uv does not name one.
     """
     version = ".".join(str(part) for part in PYTHON)
-    options = ["python", "list", version, "--all-platforms", "--only-downloads", "--output-format", "json"]
+    options = [
+        "python",
+        "list",
+        version,
+        "--all-platforms",
+        "--all-arches",
+        "--only-downloads",
+        "--output-format",
+        "json",
+    ]
     done = answer([str(program), *options], {**environ, "UV_PYTHON_DOWNLOADS": "manual"}, 60)
     wanted = PYTHON_TAGS[platform]
     for item in parse_json(done.stdout, "uv's list of Pythons") if done.returncode == 0 else []:
         tags = (str(item.get("os")), str(item.get("arch")), str(item.get("libc")))
-        if tags == wanted and item.get("url") and item.get("implementation") == "cpython":
+        kind = (item.get("implementation"), item.get("variant"))
+        if tags == wanted and item.get("url") and kind == ("cpython", "default"):
             url = str(item["url"])
             return IndexedFile(url.rpartition("/")[2].replace("%2B", "+"), url)
     raise GeoSegError("no_python", f"uv names no Python {version} for {platform}.")

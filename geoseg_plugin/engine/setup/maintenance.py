@@ -35,7 +35,7 @@ class Sizes:
 
 def sizes(root: Path) -> Sizes:
     """Return how large an environment and what belongs to it are. Reads every folder: not for the main thread."""
-    places = Places(Path(root).absolute())
+    places = Places.of(root)
     inside = 0 if places.can_swap else bytes_of(places.cache)
     return Sizes(
         bytes_of(places.root) - inside,
@@ -73,7 +73,7 @@ def repair(root: Path, listener: Listener | None = None, network: Network | None
     Raises:
         GeoSegError: as the installation.
     """
-    root = Path(root).absolute()
+    root = Places.of(root).root
     plan = plan_of(root)
     (root / STAMP_FILE).unlink(missing_ok=True)
     state = kept_json(root / STATE_FILE)
@@ -95,7 +95,7 @@ def remove(root: Path, listener: Listener | None = None) -> None:
     Raises:
         GeoSegError: `install_busy`, `install_in_use`, or `not_writable` if there is no environment of GeoSeg.
     """
-    places = Places(Path(root).absolute())
+    places = Places.of(root)
     known = (STAMP_FILE, STATE_FILE, "pyvenv.cfg")
     if places.root.exists() and not any((places.root / name).exists() for name in known):
         raise GeoSegError("not_writable", f"{places.root} was not made by GeoSeg; nothing is removed.",
@@ -114,7 +114,7 @@ def remove(root: Path, listener: Listener | None = None) -> None:
 
 def clear_cache(root: Path) -> None:
     """Remove what was downloaded; the environment does not need it."""
-    places = Places(Path(root).absolute())
+    places = Places.of(root)
     if places.cache.exists():
         with locked(places.lock):
             _remove_folder(places.cache)
@@ -134,7 +134,7 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
         GeoSegError: `not_writable` if the target is in use, `disk_full`, `path_too_long`, as the probe; Cancelled.
     """
     listener = listener or Listener()
-    old, new = Places(Path(root).absolute()), Places(Path(target).expanduser().absolute())
+    old, new = Places.of(root), Places.of(target)
     check_path_length(new.root)
     if new.root.exists() and any(new.root.iterdir()):
         raise GeoSegError("not_writable", f"{new.root} is not empty.", "Choose a new or empty folder.")
@@ -175,7 +175,7 @@ def _copy(old: Places, new: Places, listener: Listener) -> None:
 
 def log_file(root: Path) -> Path:
     """Return the log of an environment's installations, whether or not it exists."""
-    return Places(Path(root).absolute()).log
+    return Places.of(root).log
 
 
 def log_text(root: Path, lines: int = 200) -> str:

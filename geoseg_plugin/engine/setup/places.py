@@ -25,6 +25,12 @@ class Places:
 
     root: Path
 
+    @classmethod
+    def of(cls, root: Path) -> Places:
+        """Return the places of an environment; a link to a folder, perhaps on another disk, is followed."""
+        whole = Path(root).expanduser().absolute()
+        return cls(whole.resolve() if whole.is_symlink() else whole)
+
     @property
     def can_swap(self) -> bool:
         """Whether a new environment can be made beside the old one and take its place by renaming."""

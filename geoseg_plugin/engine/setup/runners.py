@@ -79,6 +79,9 @@ class Runner(Protocol):
     def check(self) -> None:
         """Compare the requirements of all packages with what is installed."""
 
+    def tidy(self) -> None:
+        """Remove what interrupted downloads left in the cache."""
+
     def usable(self) -> bool:
         """Whether the tool can work on the environment as it is."""
 
@@ -129,6 +132,9 @@ class PipRunner:
     def check(self) -> None:
         """Run `pip check`."""
         self._command.run([*self._pip(), "check"], self._access.pip())
+
+    def tidy(self) -> None:
+        """Nothing: pip's cache holds whole files only."""
 
     def usable(self) -> bool:
         """Whether the environment has pip."""
@@ -185,6 +191,10 @@ class UvRunner:
     def check(self) -> None:
         """Run `uv pip check`."""
         self._pip(["check"])
+
+    def tidy(self) -> None:
+        """Remove what nothing refers to from the cache."""
+        self._run(["cache", "prune"], {})
 
     def usable(self) -> bool:
         """uv works on any environment."""

@@ -276,7 +276,7 @@ class Steps:
             )
         if isinstance(existing, Interpreter) and existing.version == found.version and self._runner.usable():
             return
-        if python.exists():
+        if python.exists() or (self._root / "pyvenv.cfg").is_file():
             clear(self._root)
             self._state = {}
         self._listener.on_line(

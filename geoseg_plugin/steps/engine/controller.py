@@ -28,6 +28,7 @@ from .state import badge_text, device_text
 NAMED = "GEOSEG_ENGINE_PYTHON"
 """Environment variable that names the engine's Python. Without it and without an engine nothing is wrong: the page
 sets it up."""
+FOLDER_NAMED = "GEOSEG_ENGINE_DIR"
 LOG_LINES = 60
 READY = ("ready", "own", "warning", "update")
 """States in which jobs can run."""
@@ -127,6 +128,7 @@ class EngineController(StepController):
             Situation(
                 python=str(environment.python) if environment is not None else "",
                 managed=environment is not None and environment.managed,
+                folder_named=bool(os.environ.get(FOLDER_NAMED)),
                 stamp=stamp(environment) if environment is not None and environment.managed else {},
                 probe=self.probe,
                 probing=self._probing,

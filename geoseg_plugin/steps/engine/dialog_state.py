@@ -33,7 +33,7 @@ class DialogView:
         size_note: what the engine takes.
         problems: why it cannot be set up with these choices, or what is doubtful about them.
         button: text of the button that sets up.
-        why_no_setup, why_busy, why_no_engine: why those buttons cannot be pressed; empty if they can.
+        why_no_setup, why_busy, why_no_engine, why_no_move: why those buttons cannot be pressed; empty if they can.
         why_no_folder: why no other folder can be chosen; empty if one can.
     """
 
@@ -49,6 +49,7 @@ class DialogView:
     why_no_setup: str = ""
     why_busy: str = ""
     why_no_engine: str = ""
+    why_no_move: str = ""
     why_no_folder: str = ""
 
 
@@ -63,14 +64,23 @@ def dialog_view(now: Situation, busy: bool) -> DialogView:
     has_engine = bool(now.python) and now.managed
     no_engine = why_busy or ("" if has_engine else tr("There is no engine that GeoSeg set up."))
     button = tr("&Set up again") if has_engine else tr("&Set up the engine")
-    no_folder = (
+    named = tr("The environment variable GEOSEG_ENGINE_DIR names the folder.") if now.folder_named else ""
+    there = (
         tr("The engine is there already: “Move to another disk…” changes the folder.") if has_engine else ""
     )
     look, proposal = now.look, now.proposal
     if look is None or proposal is None:
         waiting = tr("Looking at this computer…")
-        return DialogView(now.choices, build_note=waiting, button=button, why_no_setup=waiting,
-                          why_busy=why_busy, why_no_engine=no_engine, why_no_folder=no_folder)  # fmt: skip
+        return DialogView(
+            now.choices,
+            build_note=waiting,
+            button=button,
+            why_no_setup=waiting,
+            why_busy=why_busy,
+            why_no_engine=no_engine,
+            why_no_move=no_engine or named,
+            why_no_folder=named or there,
+        )
     problems = (*proposal.problems, *disk_problems(now))
     blocked = next(
         (f"{item.message} {item.hint}".strip() for item in problems if item.severity == "error"), ""
@@ -89,7 +99,8 @@ def dialog_view(now: Situation, busy: bool) -> DialogView:
         why_busy or blocked,
         why_busy,
         no_engine,
-        no_folder,
+        no_engine or named,
+        named or there,
     )
 
 

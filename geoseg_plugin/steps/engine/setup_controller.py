@@ -27,7 +27,7 @@ from ...tasks.runner import TaskRunner
 from . import look as looking
 from .page import EnginePage
 from .setup_dialog import KitDialog, SetupDialog
-from .setup_state import Look, SetupChoices, Situation, Working, size_text
+from .setup_state import Look, SetupChoices, Situation, Working, plan_text, size_text, step_text
 
 
 class SetupController(QObject):
@@ -113,6 +113,10 @@ class SetupController(QObject):
             working=self._working,
             failure=self._failure,
         )
+
+    def _plan_text(self) -> str:
+        proposal = self.proposal()
+        return plan_text(self.completed(Situation()), proposal) if proposal is not None else ""
 
     def situation_lines(self) -> list[str]:
         """Return what was found and is proposed, for the diagnostics."""
@@ -218,7 +222,8 @@ class SetupController(QObject):
         self._services.queries.withdraw("probe")
         if self._services.jobs.follow(begin, on_done, self._on_failed):
             self._failure, self._again = None, again or self.install
-            self._working = Working(title)
+            self._working = Working(title, plan="" if again else self._plan_text())
+            self._page.next_step.show_done("")
             self._page.show_progress(self._working)
             self._services.step_wanted.emit("engine")
             self.changed.emit()
@@ -319,7 +324,8 @@ class SetupController(QObject):
 
     def _on_progressed(self, step: str, fraction: float, seconds_left: float) -> None:
         if self._working is not None:
-            self._working = Working(self._working.title, tr(step), fraction, seconds_left)
+            shown = step_text(step)
+            self._working = replace(self._working, step=shown, fraction=fraction, seconds_left=seconds_left)
             self._page.show_progress(self._working)
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
@@ -345,7 +351,8 @@ class SetupController(QObject):
         self.engine_changed.emit()
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        self._failure = problem
+        title = self._working.title if self._working is not None else tr("Setting up the engine")
+        self._failure = {**problem, "title": title}
         if self._services.dock.current_step() == "engine":
             self._services.dock.messages.clear()  # the page shows it with its next step
 

@@ -24,7 +24,7 @@ from ...panel.widgets.page import Content, heading, lets_shrink, narrow_form, pr
 from .dialog_state import BuildEntry, DialogView
 from .setup_state import SetupChoices, size_text
 
-SIZE, MARGIN_PX = QSize(460, 640), 30
+SIZE, MARGIN_PX = QSize(460, 700), 30
 
 
 class SetupDialog(QDialog):
@@ -177,6 +177,7 @@ class SetupDialog(QDialog):
     def show_view(self, view: DialogView) -> None:
         """Show builds, notes, and which buttons can be pressed, each with its reason."""
         self._show_builds(view.builds, view.choices.build)
+        self._show_choices(view.choices)
         self.build_note.setText(view.build_note)
         self.folder_note.setText(view.folder_note)
         self.size_note.setText(view.size_note)
@@ -188,7 +189,7 @@ class SetupDialog(QDialog):
             (self.save_button, view.why_busy),
             (self.repair_button, view.why_no_engine),
             (self.clear_button, view.why_no_engine),
-            (self.move_button, view.why_no_engine),
+            (self.move_button, view.why_no_move),
             (self.remove_button, view.why_no_engine),
             (self.own_button, view.why_busy),
         ):
@@ -207,6 +208,15 @@ class SetupDialog(QDialog):
                 self.build.addItem(entry.title, entry.key)
                 self.build.setItemData(self.build.count() - 1, entry.note, Qt.ItemDataRole.ToolTipRole)
             self.build.setCurrentIndex(max(self.build.findData(chosen), 0))
+
+    def _show_choices(self, choices: SetupChoices) -> None:
+        """Show the choices without emitting them, but for a field that the user is typing in."""
+        for widget, value in ((self.python, choices.python), (self.folder, choices.folder)):
+            if not widget.lineEdit().hasFocus() and widget.filePath().strip() != value:
+                with QSignalBlocker(widget):
+                    widget.setFilePath(value)
+        with QSignalBlocker(self.with_richdem):
+            self.with_richdem.setChecked(choices.with_richdem)
 
     def choices(self) -> SetupChoices:
         """Return how to set the engine up."""

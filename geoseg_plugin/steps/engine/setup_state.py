@@ -85,12 +85,14 @@ class Working:
         step: of it; empty at the start.
         fraction: of the whole, 0 to 1; negative if it is not known.
         seconds_left: negative if it is not known.
+        plan: what is installed and how large it is; empty for other work.
     """
 
     title: str
     step: str = ""
     fraction: float = -1
     seconds_left: float = -1
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,14 @@ class Situation:
         choices: of the user.
         python: interpreter in use; empty without an engine.
         managed: whether GeoSeg made its environment.
+        folder_named: whether an environment variable names the folder, so that no other can be chosen.
         stamp: what the installer wrote into it.
         probe: what the engine reported of itself; empty until it has.
         probing: whether it is asked.
         problems: why the engine cannot be used.
         outdated: whether it was made by another version of GeoSeg.
         working: the set-up that runs, if one does.
-        failure: why the last set-up failed, as code, message and hint; None after one that did not.
+        failure: what failed last, as title, code, message and hint; None after one that did not.
     """
 
     look: Look | None = None
@@ -117,6 +120,7 @@ class Situation:
     choices: SetupChoices = SetupChoices()
     python: str = ""
     managed: bool = True
+    folder_named: bool = False
     stamp: Mapping[str, str] = field(default_factory=dict)
     probe: Mapping[str, Any] = field(default_factory=dict)
     probing: bool = False
@@ -172,7 +176,7 @@ def setup_view(now: Situation) -> SetupView:
 
 def installing_view(now: Situation, working: Working) -> SetupView:
     """Return the view of a set-up that runs."""
-    return SetupView("installing", tr("{}…").format(working.title), found_facts(now.look))
+    return SetupView("installing", tr("{}…").format(working.title), found_facts(now.look), working.plan)
 
 
 def failed_view(now: Situation, failure: Mapping[str, Any]) -> SetupView:
@@ -182,7 +186,7 @@ def failed_view(now: Situation, failure: Mapping[str, Any]) -> SetupView:
     problem = {"severity": "error", **{key: failure.get(key, "") for key in ("code", "message", "hint")}}
     return SetupView(
         "failed",
-        tr("The set-up did not finish"),
+        tr("{} did not finish").format(failure.get("title") or tr("Setting up the engine")),
         found_facts(now.look),
         kept,
         (problem,),
@@ -245,9 +249,9 @@ def engine_view(now: Situation) -> SetupView:
     problems += (unused,) if unused is not None else ()
     if now.outdated:
         plan = tr(
-            "Installs only what changed. The engine of now is kept until the new one has proved itself."
+            "Installs only what changed. The current engine is kept until the new one has passed its checks."
         )
-        title, button = tr("An update of the engine is there"), tr("&Update the engine")
+        title, button = tr("An update of the engine is available"), tr("&Update the engine")
         return SetupView("update", title, facts, plan, problems, button, badge=badge)
     if unused is not None:
         button = tr("&Use the graphics card") if now.managed and is_other_build(now) else ""
@@ -287,9 +291,10 @@ def unused_card(now: Situation) -> Problem | None:
 def is_other_build(now: Situation) -> bool:
     """Return whether a build for the card is proposed that is not the one that is installed."""
     proposal = now.proposal
-    if proposal is None or proposal.build is None or not is_for_card(proposal):
+    if now.look is None or proposal is None or proposal.build is None or not is_for_card(proposal):
         return False
-    return now.stamp.get("build", "cpu") != proposal.build.key
+    is_there = any(fit(now.look.machine, card).key == proposal.build.key for card in now.look.machine.cards)
+    return is_there and now.stamp.get("build", "cpu") != proposal.build.key
 
 
 def is_for_card(proposal: Proposal) -> bool:
@@ -398,6 +403,18 @@ def plan_text(now: Situation, proposal: Proposal) -> str:
     down, disk = size_text(proposal.download_mb), size_text(proposal.disk_mb)
     name = proposal.build.title if proposal.build is not None else ""
     return text.format(name, down, disk, proposal.minutes, RATE_MBIT)
+
+
+def step_text(step: str) -> str:
+    """Return a step of the installation as shown; lists of wheels are named by their keys."""
+    part = step.removeprefix("Install ").partition("-")[0]
+    names = {
+        "torch": tr("Install PyTorch"),
+        "libraries": tr("Install libraries for the card"),
+        "runtime": tr("Install ONNX Runtime"),
+        "base": tr("Install geodata and all other packages"),
+    }
+    return names.get(part) or tr(step)
 
 
 def size_text(megabytes: float) -> str:

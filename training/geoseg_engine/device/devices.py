@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -102,7 +102,10 @@ class Device:
     def name(self) -> str:
         """Name on screen: `NVIDIA H200`, `AMD Radeon RX 7900 XT (ROCm)`, `Apple M2`, `CPU`."""
         if self.kind in ("cuda", "rocm", "xpu"):
-            model = str(self._module.get_device_name(self.torch_device))
+            try:
+                model = str(self._module.get_device_name(self.torch_device))
+            except RuntimeError:  # a driver that does not answer
+                return self.title
             return f"{model} (ROCm)" if self.kind == "rocm" else model
         return _apple_chip() if self.kind == "mps" else "CPU"
 
@@ -133,8 +136,11 @@ class Device:
 
     @property
     def memory_mb(self) -> int:
-        """MiB of a GPU's memory; 0 for the CPU."""
-        return self.memory().total // 2**20 if self.is_gpu else 0
+        """MiB of a GPU's memory; 0 for the CPU, and for a GPU that does not tell."""
+        try:
+            return self.memory().total // 2**20 if self.is_gpu else 0
+        except RuntimeError:
+            return 0
 
     def peak_bytes(self) -> int:
         """Return the largest number of bytes held at once since `reset_peak`; 0 for the CPU.
@@ -221,31 +227,24 @@ class Device:
     # Random numbers
 
     def rng_state(self) -> list[Tensor]:
-        """Return the states of the random generators of all devices of this kind; empty for the CPU."""
+        """Return the state of the device's random generator, in a list; empty for the CPU, whose state torch has."""
         if self.kind == "cpu":
             return []
-        if self.kind == "mps":
-            return [torch.mps.get_rng_state()]
-        states: list[Tensor] = self._module.get_rng_state_all()
-        return states
+        own = () if self.kind == "mps" else (self.torch_device,)
+        return [self._module.get_rng_state(*own)]
 
-    def set_rng_state(self, states: list[Tensor]) -> bool:
+    def set_rng_state(self, states: Sequence[Tensor]) -> None:
         """Restore what `rng_state` returned.
 
-        Returns:
-            Whether it was restored: not where the number of devices has changed.
+        Args:
+            states: one, or one for each device of the computer, as former versions kept them; without one for this
+                device nothing changes.
         """
-        if self.kind == "cpu":
-            return not states
-        if self.kind == "mps":
-            if len(states) != 1:
-                return False
-            torch.mps.set_rng_state(states[0])
-            return True
-        if len(states) != self._module.device_count():
-            return False
-        self._module.set_rng_state_all(states)
-        return True
+        place = self.torch_device.index or 0
+        chosen = states if len(states) == 1 else states[place : place + 1]
+        if self.is_gpu and chosen:
+            own = () if self.kind == "mps" else (self.torch_device,)
+            self._module.set_rng_state(chosen[0], *own)
 
     @contextmanager
     def forked_rng(self) -> Iterator[None]:
@@ -300,10 +299,13 @@ class Device:
         """Return the context in which memory that runs out is a MemoryError, and a lost device `device_lost`."""
         return translated(self.title)
 
-    def run(self, call: Callable[[], Result]) -> Result:
+    def run(self, call: Callable[[], Result], once: bool = False) -> Result:
         """Run a call whose missing operations are computed on the CPU and noted in `moved`.
 
-        A call during which the first of them is found begins again.
+        Args:
+            call: begins again where the first of them is found in it.
+            once: it must not begin again, because it changes what it starts from. Where PyTorch lacks operations for
+                this kind of device, each is then watched, which takes longer.
 
         Raises:
             MemoryError: where memory has run out.
@@ -312,7 +314,7 @@ class Device:
         with self.faults():
             if not self.is_gpu:
                 return call()
-            if not self.moved:
+            if not self.moved and not (once and self.offer.falls_back):
                 try:
                     return call()
                 except (NotImplementedError, RuntimeError) as error:

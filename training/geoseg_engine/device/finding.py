@@ -65,7 +65,7 @@ def announce(device: Device, log: Callable[[str], None]) -> None:
 
     Args:
         device: of the job.
-        log: receives warnings.
+        log: receives them.
     """
     device.log = log
     for problem in device_warnings(device):

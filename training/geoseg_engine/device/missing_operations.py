@@ -21,6 +21,10 @@ FALLBACK = re.compile(
 """What torch warns of where it computes an operation on the CPU by itself."""
 
 
+WRITES_UNMARKED = "batch_norm"
+"""Operations that write into their arguments (running statistics) although their declaration does not say so."""
+
+
 class Listener:
     """Shows warnings as before, and notes the operations that torch computes on the CPU by itself.
 
@@ -105,7 +109,7 @@ def on_cpu(func: Any, args: tuple[Any, ...], named: dict[str, Any], device: torc
         return value.to(device)
 
     result = func(*tree_map(here, args), **tree_map(here, named))
-    if func._schema.is_mutable:
+    if func._schema.is_mutable or WRITES_UNMARKED in func.name():
         for original, copy in copies.values():
             original.copy_(copy)
     return tree_map(back, result)

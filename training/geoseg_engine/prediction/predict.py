@@ -15,8 +15,8 @@ from typing import Any
 from ..channel import Channel
 from ..contract import PredictJob, Recipe, encode, present, shard_of
 from ..contract.checks import area_problems
-from ..device.devices import KINDS
-from ..device.finding import announce, device_warnings, find_device
+from ..device.devices import KINDS, Device
+from ..device.finding import device_warnings, find_device
 from ..modelfile.reading import ModelFile, read_model
 from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
@@ -194,7 +194,6 @@ def predict_parts(
     job, model, shard = task.job, task.model, shard_of(task.job.shard)
     started = time.monotonic()
     with StackReader(task.recipe) as stack:
-        announce(find_device(job.device), lambda text: channel.log(text, "warning"))
         setup, plan = plan_windows(task, stack, plan, channel)
         beside = parts_folder(task.folder / job.output)
         # several machines may share the folder over a network, where packed parts are faster
@@ -250,43 +249,52 @@ def plan_windows(
             precision=wanted.precision, int8_loss=job.int8_loss, variants=variants, check_windows=known is None,
         )  # fmt: skip
 
+    setup = opened(job if known is None else able_here(with_plan(job, known)))
     if known is not None:
-        return opened(on_this_device(with_plan(job, known), known, channel)), known
-    setup = opened(job)
+        report_other_device(known, setup.runtime.device, channel)
+        return setup, known
     name, precision, difference = setup.opened.runtime, setup.opened.precision, setup.choice.difference
     cores = 1 if setup.frame.halo_px else CORES_OF_PIXELWISE
     unit_px = unit_px_for(cores * setup.core_px, setup.step_px)
     kind = setup.runtime.device.kind
     mine = RunPlan(str(plan), name, precision, setup.core_px, unit_px, difference, kind)
     agreed = agree_on(parts_folder(task.folder / job.output), mine)
-    return (
-        (setup, mine)
-        if agreed == mine
-        else (opened(on_this_device(with_plan(job, agreed), agreed, channel)), agreed)
-    )
+    if agreed == mine:
+        return setup, mine
+    report_other_device(agreed, setup.runtime.device, channel)
+    return opened(able_here(with_plan(job, agreed))), agreed
 
 
-def on_this_device(job: PredictJob, plan: RunPlan, channel: Channel) -> PredictJob:
-    """Return the job in an arithmetic that its device has; a device that has gone since the first part is said.
+def able_here(job: PredictJob) -> PredictJob:
+    """Return the job in float32 where the device that torch would use does not have its precision.
 
     Args:
-        job: the prediction, with runtime and precision of the plan.
-        plan: of an earlier run.
-        channel: gets a warning where the kind of device has changed.
+        job: the prediction, with runtime and precision of a plan that another device may have made.
 
     Raises:
         GeoSegError: `no_gpu` where the job names a device that is not here.
     """
-    device = find_device(job.device)
-    if job.runtime == "openvino" or plan.device in ("", device.kind):
+    if job.runtime != "torch" or job.precision in find_device(job.device).precisions:
         return job
+    return replace(job, precision="float32")
+
+
+def report_other_device(plan: RunPlan, device: Device, channel: Channel) -> None:
+    """Log that a plan was made on another kind of device than the one that is used now.
+
+    Args:
+        plan: of an earlier run.
+        device: of this run.
+        channel: gets the warning.
+    """
+    if plan.device in ("", device.kind):
+        return
     before = KINDS[plan.device].title if plan.device in KINDS else plan.device
     channel.log(
         f"The first parts were predicted on another device ({before}); the others are predicted on {device.name}: "
         "single pixels may get another class.",
         "warning",
     )
-    return job if job.precision in (*device.precisions, "int8") else replace(job, precision="float32")
 
 
 def assemble(task: PredictionTask, parts: Parts, facts: dict[str, Any], channel: Channel) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from torch import Tensor
 
@@ -141,7 +141,8 @@ def train_step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channe
     while True:
         try:
             size = trainer.batch_size
-            return trainer.device.run(lambda: trainer.step(images[:size], labels[:size]))  # noqa: B023
+            step = partial(trainer.step, images[:size], labels[:size])
+            return trainer.device.run(step, once=not trainer.has_stepped)
         except MemoryError as error:
             if trainer.batch_size == 1 or trainer.group.size > 1:
                 raise out_of_memory_error(images, trainer) from error

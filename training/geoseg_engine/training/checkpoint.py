@@ -84,13 +84,13 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def rng_state(device: Device = CPU) -> dict[str, Any]:
-    """Return the state of torch's random generators: of the CPU, and of all devices of a kind under its name."""
+    """Return the state of torch's random generators: of the CPU, and of the device under the name of its kind."""
     states = {} if device.kind == "cpu" else {RNG_KEYS.get(device.kind, device.kind): device.rng_state()}
     return {"cpu": torch.get_rng_state(), **states}
 
 
 def restore_rng(state: dict[str, Any], device: Device = CPU) -> None:
-    """Restore the state that `rng_state` returned; that of another kind or number of devices is left out.
+    """Restore the state that `rng_state` returned; that of another kind of device is left out.
 
     Args:
         state: of the checkpoint.

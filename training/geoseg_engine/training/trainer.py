@@ -42,6 +42,7 @@ class Trainer:
         device: of the network; None is found.
 
     Attributes:
+        has_stepped: whether a step was made in this process.
         wrapped: what computes the logits: the network, also compiled or as one of several processes.
         budget_s: seconds after which the learning rate must have fallen too; 0 sets no limit.
     """
@@ -69,6 +70,7 @@ class Trainer:
         self.batch_size = batch_size
         self.frozen, self.freeze_epochs = list(frozen), freeze_epochs
         self.epoch = self.step_number = 0
+        self.has_stepped = False
         self.best = Best(lower=settings.monitor in LOWER_IS_BETTER)
         self.plateau = Plateau()
         self.history: list[dict[str, Any]] = []
@@ -116,6 +118,7 @@ class Trainer:
         self.scaler.update()
         self.ema.update(self.network)
         self.step_number += 1
+        self.has_stepped = True
         return loss.detach()
 
     def backward(self, images: Tensor, labels: Tensor) -> Tensor:

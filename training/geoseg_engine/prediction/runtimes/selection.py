@@ -16,7 +16,7 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...device.devices import CPU, Device
-from ...device.finding import find_device
+from ...device.finding import announce, find_device
 from ...modelfile.precision import reduced_precision
 from ...modelfile.reading import (
     ModelFile,
@@ -114,6 +114,7 @@ def choose_runtime(
     if onnx_only(model):
         return [_graph_only(model, sample, job_px, wanted, precision, log)]
     found = CPU if wanted == "openvino" and device == "auto" else find_device(device)
+    announce(found, log)
     network = load_network(model.path)
     found = able_to_compute(network, found, log)
     path, loss = model.path, None

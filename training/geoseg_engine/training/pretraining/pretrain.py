@@ -213,8 +213,7 @@ def train_epoch(
                 f"The loss became {losses[-1]} at step {state.steps + 1}.",
                 "Check the bands for extreme values and leave out those that have them.",
             )
-        nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
-        state.optimizer.step()
+        device.run(lambda: update(state), once=not state.steps)
         state.steps += 1
         if state.time_share() >= 1:
             break
@@ -241,6 +240,12 @@ def backward(state: Pretraining, precision: Precision, images: Tensor, visible: 
     loss = reconstruction_loss(reconstructed, images, visible)
     loss.backward()
     return float(loss.detach())
+
+
+def update(state: Pretraining) -> None:
+    """Change the weights by their gradients."""
+    nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
+    state.optimizer.step()
 
 
 def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: Device) -> int:
