@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -135,7 +136,7 @@ def validate(
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
         there = sent(truth, device.torch_device)[None]
-        cost = device.run(lambda: loss(logits, there))  # noqa: B023
+        cost = device.run(partial(loss, logits, there))
         mapped = logits[0].argmax(dim=0).to(torch.uint8)
         waiting.append((core, truth, sent_back(cost, device), sent_back(mapped, device)))
         if len(waiting) > 1:  # the device has the next part before this one is counted

@@ -6,6 +6,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def train_epoch(
         progress = max(state.steps / (steps * job.epochs), state.time_share())
         for group in state.optimizer.param_groups:
             group["lr"] = LEARNING_RATE * schedule_factor(min(progress, 1.0))
-        losses.append(device.run(lambda: backward(state, precision, images, visible)))  # noqa: B023
+        losses.append(device.run(partial(backward, state, precision, images, visible)))
         if not math.isfinite(losses[-1]):
             raise GeoSegError(
                 "loss_not_finite",
