@@ -88,11 +88,16 @@ def prepared(place: Path, size: Size) -> Path:
     """A folder in a place with image.tif and model.onnx, which all rows share; it is gone when the script ends."""
     folder = Path(tempfile.mkdtemp(prefix="geoseg-predict-", dir=place))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    prepare(folder, size)
+    return folder
+
+
+def prepare(folder: Path, size: Size) -> None:
+    """Write image.tif and model.onnx: a U-Net, or of no levels the network that costs nothing."""
     grid = Grid("EPSG:32631", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_000_000.0), size.side, size.side)
     write_image(folder / "image.tif", grid)
     architecture = {"name": "unet", "width": size.width, "levels": size.levels}
     write_model(folder, grid, architecture if size.levels else {"name": "pixelwise"})
-    return folder
 
 
 def write_image(path: Path, grid: Grid) -> None:
@@ -131,10 +136,23 @@ def write_model(folder: Path, grid: Grid, architecture: dict[str, Any]) -> None:
     network = build(architecture).eval()
     if architecture["name"] == "unet":
         network.load_state_dict(trained(architecture))
-    facts = traits(network)
     statistics = Statistics((1000.0,) * BANDS, (200.0,) * BANDS, (400.0,) * BANDS, (1600.0,) * BANDS)
+    recipe = Recipe((Source("r1", str(folder / "image.tif")),), bands, grid)
+    save_model(folder / "model.onnx", network, architecture, recipe, statistics, classes)
+
+
+def save_model(
+    path: Path,
+    network: nn.Module,
+    architecture: dict[str, Any],
+    recipe: Recipe,
+    statistics: Statistics,
+    classes: list[LabelClass],
+) -> None:
+    """Write a model file of a network in evaluation mode."""
+    facts = traits(network)
     own = {
-        "recipe": Recipe((Source("r1", str(folder / "image.tif")),), bands, grid),
+        "recipe": recipe,
         "classes": classes,
         "statistics": statistics,
         "architecture": architecture,
@@ -147,9 +165,13 @@ def write_model(folder: Path, grid: Grid, architecture: dict[str, Any]) -> None:
         "warnings": [],
         "trained": {},
     }
-    metadata = {**export.deepness_metadata(grid, classes, statistics, facts), **export.own_metadata(own)}
+    metadata = {
+        **export.deepness_metadata(recipe.grid, classes, statistics, facts),
+        **export.own_metadata(own),
+    }
     side = max(4 * facts.align_px, 16)
-    export.export(network, statistics, metadata, [torch.randn(2, BANDS, side, side)], folder / "model.onnx")
+    samples = [torch.randn(2, len(recipe.bands), side, side)]
+    export.export(network, statistics, metadata, samples, path)
 
 
 def trained(architecture: dict[str, Any]) -> dict[str, torch.Tensor]:

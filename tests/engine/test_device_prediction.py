@@ -40,6 +40,7 @@ LAYERS = {
     "confidence": "confidence.tif",
     "probability": "probability.tif",
     "margin": "margin.tif",
+    "entropy": "entropy.tif",
     "beyond": "beyond.tif",
 }
 FILES = ("classes.tif", "classes.tif.aux.xml", *LAYERS.values())

@@ -106,8 +106,13 @@ def _decided(output: Sequence[Tensor], shares: Sequence[Tensor]) -> tuple[Tensor
 def _entropy(shares: Sequence[Tensor]) -> Tensor:
     """See `averaging.entropy`."""
     tiny = float(np.finfo(np.float32).tiny)
-    terms = [share * share.clamp(min=tiny).log_() for share in shares]
+    terms = [share * _log(share.clamp(min=tiny)) for share in shares]
     return _sum(terms).neg_().div_(float(np.float32(log(max(len(shares), 2)))))
+
+
+def _log(share: Tensor) -> Tensor:
+    """Natural logarithm; on a CPU by NumPy, whose last bit is that of the ordinary path."""
+    return share.log_() if share.device.type != "cpu" else torch.from_numpy(np.log(share.numpy()))
 
 
 def _margin(shares: Sequence[Tensor]) -> Tensor:
