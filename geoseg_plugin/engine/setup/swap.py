@@ -14,7 +14,7 @@ from ..environment import STAMP_FILE, interpreter
 from ..liveness import answer
 from .places import Places, scripts_dir
 
-LEFT_OUT = ("__pycache__", "check")
+LEFT_OUT = ("check",)
 WRITTEN_IN_PLACE = ("pyvenv.cfg", STAMP_FILE)
 """Files that are copied, because somebody may write into them."""
 
@@ -22,7 +22,8 @@ WRITTEN_IN_PLACE = ("pyvenv.cfg", STAMP_FILE)
 def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bool = False) -> None:
     """Copy an environment, files by hard links where the disk can do that; a rest of an earlier copy goes first.
 
-    Tools replace files, they do not write into them, so that the original stays as it is. Compiled files are left out.
+    Tools replace files, they do not write into them, and Python does so with compiled files: the original stays as it
+    is.
 
     Args:
         source: environment.
@@ -38,7 +39,8 @@ def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bo
     for place, folders, names in os.walk(source):
         if is_cancelled():
             raise Cancelled
-        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        if Path(place) == source:
+            folders[:] = [name for name in folders if name not in LEFT_OUT]
         programs = Path(place) == scripts_dir(source)
         inside = target / os.path.relpath(place, source)
         inside.mkdir(parents=True, exist_ok=True)
@@ -46,8 +48,7 @@ def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bo
             _link(Path(place, name), inside / name, copy)
             folders.remove(name)
         for name in names:
-            if not name.endswith(".pyc"):
-                _link(Path(place, name), inside / name, copy or programs or name in WRITTEN_IN_PLACE)
+            _link(Path(place, name), inside / name, copy or programs or name in WRITTEN_IN_PLACE)
 
 
 def _link(source: Path, target: Path, copy: bool) -> None:
