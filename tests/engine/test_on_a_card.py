@@ -22,7 +22,13 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 def test_small_runs_every_part_and_leaves_nothing(tmp_path):
     done = run("--small", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    for title in ("Proof", "Training", "Prediction: network input", "all but the network", "maps of the device"):
+    for title in (
+        "Proof",
+        "Training",
+        "Prediction: network input",
+        "all but the network",
+        "maps of the device",
+    ):
         assert title in done.stdout
     assert "convolution: ok" in done.stdout and "0.0000%" in done.stdout
 

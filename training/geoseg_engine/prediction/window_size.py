@@ -40,8 +40,8 @@ def core_for(
         largest = min(largest, max(MAX_WINDOW_S * px_per_s, (BLOCK_PX + 2 * frame.halo_px) ** 2))
     core_px = int(largest**0.5) - 2 * frame.halo_px
     needed = round_up(max(frame.height, frame.width), frame.align_px)
-    most_px = GPU_CORE_PX if device.is_gpu else CPU_CORE_PX if frame.halo_px else BLOCK_PX
-    core_px = min(core_px, most_px, needed)
+    max_px = GPU_CORE_PX if device.is_gpu else CPU_CORE_PX if frame.halo_px else BLOCK_PX
+    core_px = min(core_px, max_px, needed)
     if core_px == needed or core_px < BLOCK_PX:
         step = frame.align_px
     else:
