@@ -82,7 +82,9 @@ def test_discs_agree_with_shapely():
     xs, ys = centres(METRES)
     for point in points:
         found = held(shapely.Point(point), BufferSize(4.2), METRES)
-        inner, outer = (shapely.buffer(shapely.Point(point), radius, 512) for radius in (42.0, 42.0 * NEAR))
+        inner, outer = (
+            shapely.buffer(shapely.Point(point), radius, quad_segs=512) for radius in (42.0, 42.0 * NEAR)
+        )
         assert found[shapely.contains_xy(inner, xs, ys)].all()
         assert not found[~shapely.contains_xy(outer, xs, ys)].any()
 

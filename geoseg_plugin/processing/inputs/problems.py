@@ -26,6 +26,7 @@ def layer_problems(
     context: QgsProcessingContext,
     rasters: Iterable[str] = (),
     polygons: Iterable[str] = (),
+    drawn: Iterable[str] = (),
 ) -> list[Problem]:
     """Return the problems of the layers of these parameters; optional ones may be empty.
 
@@ -35,6 +36,7 @@ def layer_problems(
         context: of the run.
         rasters: keys of parameters with one or more rasters.
         polygons: keys of parameters with a layer of polygons.
+        drawn: keys of parameters with a layer of labels: polygons, lines or points.
     """
     layers: list[QgsMapLayer] = []
     found: list[Problem] = []
@@ -48,7 +50,12 @@ def layer_problems(
             layers.append(algorithm.parameterAsRasterLayer(dict(parameters), key, context))
     for key in polygons:
         layers.append(polygon_layer(algorithm, parameters, key, context)[0])
-    return found + [item for layer in layers if layer is not None for item in problems(layer)]
+    labels = [polygon_layer(algorithm, parameters, key, context)[0] for key in drawn]
+    return [
+        *found,
+        *(item for layer in labels if layer is not None for item in problems(layer, labels=True)),
+        *(item for layer in layers if layer is not None for item in problems(layer)),
+    ]
 
 
 def no_raster(layer: QgsMapLayer, key: str) -> Problem:
