@@ -294,7 +294,7 @@ class Labels:
         all_touched: a polygon takes every pixel it touches, not only those whose centre it holds.
         min_area_px: connected pieces of a class smaller than this many pixels are ignored.
         point_radius, line_width: in `size_unit`; a point is a disc, a line a strip. 0 is one pixel.
-        size_unit: pixels of the grid, or metres on the ground.
+        size_unit: pixels of the grid, or true metres.
     """
 
     path: File
@@ -374,7 +374,7 @@ class Labels:
         SizeUnit,
         Param(
             "Unit of radius and width",
-            "Pixels of the grid, or metres on the ground.",
+            "Pixels of the grid, or true metres.",
             labels={"px": "pixels", "m": "metres"},
             group=DRAWN_GROUP,
             guide="points-and-lines-as-labels",

@@ -1,6 +1,6 @@
 """Points and lines as areas on a grid: a point is a disc with a radius, a line a strip with a width.
 
-Radius and width are in pixels of the grid, or in metres on the ground: then the disc of a grid in degrees, or of any
+Radius and width are in pixels of the grid, or in true metres: then the disc of a grid in degrees, or of any
 other plane that is not true to scale, is an ellipse. A disc holds every pixel whose centre is within its radius: it is
 drawn as a polygon around the circle that is at most a thousandth of the radius larger.
 Each point labels at least the pixel that holds it, and each line is at least one pixel wide.
@@ -42,7 +42,7 @@ class BufferSize:
     Attributes:
         radius: of a point; 0 is the pixel that holds it.
         width: of a line; 0 is one pixel.
-        unit: `px` (pixels of the grid) or `m` (metres on the ground).
+        unit: `px` (pixels of the grid) or `m` (true metres).
     """
 
     radius: float = 0.0
@@ -98,11 +98,11 @@ def _discs(shapes: Shapes, size: BufferSize, grid: Grid) -> tuple[Shapes, int]:
     if size.radius <= 0:
         return _united(areas, owner, len(shapes)), 0
     radius = size.radius * (1 + TIE)
-    to_ground = _ground(places, size, grid)
-    away = np.einsum("nij,nj->ni", to_ground, held + 0.5 - places)
+    to_size = _scale(places, size, grid)
+    away = np.einsum("nij,nj->ni", to_size, held + 0.5 - places)
     fits = np.hypot(*away.T) <= radius
     if fits.any():
-        to_pixels = np.linalg.inv(to_ground[fits])
+        to_pixels = np.linalg.inv(to_size[fits])
         sides = 4 * _quadrant_segments(radius * float(np.linalg.norm(to_pixels, 2, (1, 2)).max()))
         angles = np.arange(sides) * (2 * np.pi / sides)
         circle = radius / np.cos(np.pi / sides) * np.stack([np.cos(angles), np.sin(angles)])
@@ -125,7 +125,7 @@ def _strips(shapes: Shapes, size: BufferSize, grid: Grid) -> tuple[Shapes, int]:
         thin = np.full(len(parts), 0 < size.width < 1)
     else:
         strips = _strip(drawn, half, size, grid)
-        pixels = np.linalg.norm(_ground(_middles(drawn), size, grid), 2, (1, 2))
+        pixels = np.linalg.norm(_scale(_middles(drawn), size, grid), 2, (1, 2))
         thin = 2 * half < pixels
         strips[thin] = shapely.union(strips[thin], _strip(drawn[thin], 0.5 * (1 + TIE), pixel_wide, grid))
     areas = shapely.transform(strips, lambda points: _to_map(points, grid))
@@ -137,18 +137,18 @@ def _strip(lines: Shapes, half: float, size: BufferSize, grid: Grid, halvings: i
     if not len(lines):
         return lines
     middles = _middles(lines)
-    to_ground = _ground(middles, size, grid)
+    to_size = _scale(middles, size, grid)
     uneven = np.zeros(len(lines), bool)
     if size.unit == "m" and halvings < MAX_HALVINGS:
         bounds = shapely.bounds(lines)
-        ends = [_ground(bounds[:, corner], size, grid) for corner in ([0, 1], [0, 3], [2, 1], [2, 3])]
-        change = np.max([np.abs(end - to_ground).max(axis=(1, 2)) for end in ends], axis=0)
-        uneven = change > EVEN_SCALE * np.abs(to_ground).max(axis=(1, 2))
+        ends = [_scale(bounds[:, corner], size, grid) for corner in ([0, 1], [0, 3], [2, 1], [2, 3])]
+        change = np.max([np.abs(end - to_size).max(axis=(1, 2)) for end in ends], axis=0)
+        uneven = change > EVEN_SCALE * np.abs(to_size).max(axis=(1, 2))
     points, line = shapely.get_coordinates(lines, return_index=True)
-    ground = np.einsum("nij,nj->ni", to_ground[line], points - middles[line])
-    to_pixels = np.linalg.inv(to_ground)
+    in_size = np.einsum("nij,nj->ni", to_size[line], points - middles[line])
+    to_pixels = np.linalg.inv(to_size)
     segments = _quadrant_segments(half * float(np.linalg.norm(to_pixels, 2, (1, 2)).max()))
-    strips = shapely.buffer(shapely.set_coordinates(lines.copy(), ground), half, quad_segs=segments)
+    strips = shapely.buffer(shapely.set_coordinates(lines.copy(), in_size), half, quad_segs=segments)
     points, line = shapely.get_coordinates(strips, return_index=True)
     pixels = np.einsum("nij,nj->ni", to_pixels[line], points) + middles[line]
     strips = shapely.set_coordinates(strips, pixels)
@@ -174,7 +174,7 @@ def _middles(lines: Shapes) -> Floats:
     return np.asarray((bounds[:, :2] + bounds[:, 2:]) / 2)
 
 
-def _ground(places: Floats, size: BufferSize, grid: Grid) -> Floats:
+def _scale(places: Floats, size: BufferSize, grid: Grid) -> Floats:
     """(n, 2, 2) from steps of a column and of a row to the unit of the size, at places in columns and rows.
 
     A place outside the grid has the scale of the nearest one inside; one beside the earth that of pixels.

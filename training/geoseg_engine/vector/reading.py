@@ -95,7 +95,8 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
         columns = _columns(layer, facts, data, wanted, problems, name)
     if blobs is None:
         hint = (
-            "Name its coordinates lon and lat (degrees of WGS 84), or x and y; or load it in QGIS as points."
+            "Name its coordinates lon and lat (degrees of WGS 84), or x and y (their CRS in a .prj file beside it); or "
+            "load it in QGIS as points."
             if layer.dataset.lower().endswith(TABLES)
             else "Choose a layer of polygons, lines or points."
         )
