@@ -276,6 +276,19 @@ def test_points_pass_the_check_of_the_toolbox(
     assert "not polygons" in checked(provider, name, **{key: area[key] for key in area if key in known})
 
 
+def test_a_filter_of_the_dialog_is_refused_and_not_passed_over(
+    provider: GeoSegProvider, tmp_path: Path, qgis_new_project: object
+) -> None:
+    points = drawn("Point", "gps", POINTS)
+    stack, output = str(raster(tmp_path / "stack.tif")), str(tmp_path / "out.tif")
+    for filtered in (
+        QgsProcessingFeatureSourceDefinition(points.id(), filterExpression="\"class\" = 'a'"),
+        QgsProcessingFeatureSourceDefinition(points.id(), featureLimit=1),
+    ):
+        told = checked(provider, "rasterizelabels", STACK=stack, LABELS=filtered, OUTPUT=output)
+        assert "feature filter" in told
+
+
 def test_a_map_is_evaluated_at_points(
     provider: GeoSegProvider,
     engine: None,

@@ -8,6 +8,7 @@ from qgis.core import (
     QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
     QgsRasterLayer,
 )
 
@@ -48,14 +49,36 @@ def layer_problems(
             layers += [layer for layer in listed if isinstance(layer, QgsRasterLayer)]
         else:
             layers.append(algorithm.parameterAsRasterLayer(dict(parameters), key, context))
+    polygons, drawn = tuple(polygons), tuple(drawn)
     for key in polygons:
         layers.append(polygon_layer(algorithm, parameters, key, context)[0])
+    found += [unused_filter(key) for key in (*polygons, *drawn) if has_filter(parameters.get(key))]
     labels = [polygon_layer(algorithm, parameters, key, context)[0] for key in drawn]
     return [
         *found,
         *(item for layer in labels if layer is not None for item in problems(layer, labels=True)),
         *(item for layer in layers if layer is not None for item in problems(layer)),
     ]
+
+
+def has_filter(value: object) -> bool:
+    """Return whether a value of a layer parameter limits its features by an expression or by number."""
+    if not isinstance(value, QgsProcessingFeatureSourceDefinition):
+        return False
+    return bool(value.filterExpression) or value.featureLimit > 0
+
+
+def unused_filter(key: str) -> Problem:
+    """Return the problem of a filter that the dialog of the parameter offers and that is not carried out.
+
+    Args:
+        key: of the parameter.
+    """
+    return Problem(
+        "feature_filter",
+        tr("{}: the feature filter and the limit of this dialog are not used.").format(key),
+        tr("Set the filter of the layer itself, or select the features and use 'Selected features only'."),
+    )
 
 
 def no_raster(layer: QgsMapLayer, key: str) -> Problem:

@@ -252,11 +252,13 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
     """
     rare = [item for item in polygons.classes if 0 < pixels.get(item.id, 0) < RARE_PX]
     merge = ", or merge it with another class" if len(polygons.classes) > 2 else ""
+    sizes = [*(["radius"] if polygons.points else []), *(["line width"] if polygons.lines else [])]
+    larger = f", choose a larger {' or '.join(sizes)}" if sizes else ""
     each = [
         Problem(
             "rare_class",
             f"Class '{item.name}' has only {counted(pixels[item.id], 'pixel')}: its accuracy will be unreliable.",
-            f"Draw more of it{merge}.",
+            f"Draw more of it{larger}{merge}.",
             "warning",
         )
         for item in rare
@@ -268,7 +270,7 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
         each,
         f"{count} classes have fewer than {RARE_PX} pixels ({_some([item.name for item in rare])}): their accuracies "
         "will be unreliable.",
-        "Draw more of them, or merge classes. Does the field, or the raster, hold classes at all?",
+        f"Draw more of them{larger}, or merge classes. Does the field, or the raster, hold classes at all?",
     )
 
 
