@@ -32,6 +32,9 @@ EVEN_SCALE = 0.005
 """Share by which the metres per pixel may differ along a line that is drawn as one strip."""
 
 MAX_HALVINGS = 10
+CORNER_SEGMENTS = 8
+"""Corners of a quarter of a circle at the ends and bends of lines, right to 0.5 % of half the width."""
+
 Floats = NDArray[np.float64]
 
 
@@ -103,7 +106,8 @@ def _discs(shapes: Shapes, size: BufferSize, grid: Grid) -> tuple[Shapes, int]:
     fits = np.hypot(*away.T) <= radius
     if fits.any():
         to_pixels = np.linalg.inv(to_size[fits])
-        sides = 4 * _quadrant_segments(radius * float(np.linalg.norm(to_pixels, 2, (1, 2)).max()))
+        radius_px = radius * float(np.linalg.norm(to_pixels, 2, (1, 2)).max())
+        sides = 4 * int(np.clip(np.ceil(6 * radius_px), 16, 64))
         angles = np.arange(sides) * (2 * np.pi / sides)
         circle = radius / np.cos(np.pi / sides) * np.stack([np.cos(angles), np.sin(angles)])
         rings = places[fits][:, None] + np.moveaxis(to_pixels @ circle, 1, 2)
@@ -147,8 +151,7 @@ def _strip(lines: Shapes, half: float, size: BufferSize, grid: Grid, halvings: i
     points, line = shapely.get_coordinates(lines, return_index=True)
     in_size = np.einsum("nij,nj->ni", to_size[line], points - middles[line])
     to_pixels = np.linalg.inv(to_size)
-    segments = _quadrant_segments(half * float(np.linalg.norm(to_pixels, 2, (1, 2)).max()))
-    strips = shapely.buffer(shapely.set_coordinates(lines.copy(), in_size), half, quad_segs=segments)
+    strips = shapely.buffer(shapely.set_coordinates(lines.copy(), in_size), half, quad_segs=CORNER_SEGMENTS)
     points, line = shapely.get_coordinates(strips, return_index=True)
     pixels = np.einsum("nij,nj->ni", to_pixels[line], points) + middles[line]
     strips = shapely.set_coordinates(strips, pixels)
@@ -189,11 +192,6 @@ def _scale(places: Floats, size: BufferSize, grid: Grid) -> Floats:
     known = np.isfinite(found).all(axis=(1, 2))
     plain[known] = found[known]
     return plain
-
-
-def _quadrant_segments(radius_px: float) -> int:
-    """Corners of a quarter of a circle."""
-    return int(np.clip(np.ceil(6 * radius_px), 16, 64))
 
 
 def _united(areas: Shapes, owner: NDArray[np.int64], features: int) -> Shapes:

@@ -102,7 +102,7 @@ def read_labels(labels: Labels, on: Grid | str, area: Area | None = None) -> Lab
         name = label_title(layer)
         found = _read_layer(layer, on)
         areas.append(_areas(found, labels, on))
-        problems += [*found.problems, *_size_warnings(name, labels, areas[-1])]
+        problems += [*found.problems, *_mixed(name, areas[-1]), *_size_warnings(name, labels, areas[-1])]
         values = found.columns[layer.class_field] if layer.class_field else None
         color = layer.color if isinstance(layer, LabelLayer) else ""
         things = things_of(len(found), areas[-1].points, areas[-1].lines)
@@ -152,6 +152,23 @@ def _areas(found: Features, labels: Labels, on: Grid | str) -> Buffered:
 def buffer_size(labels: Labels) -> BufferSize:
     """Return how large points and lines of labels are."""
     return BufferSize(labels.point_radius, labels.line_width, labels.size_unit)
+
+
+def _mixed(name: str, areas: Buffered) -> list[Problem]:
+    """The warning that points or lines are among the polygons of a layer, which may be a mistake."""
+    polygons = len(areas.shapes) - areas.points - areas.lines
+    if not polygons or polygons == len(areas.shapes):
+        return []
+    kinds = ((polygons, "polygon"), (areas.lines, "line"), (areas.points, "point"))
+    listed = ", ".join(counted(count, thing) for count, thing in kinds if count)
+    return [
+        Problem(
+            "mixed_geometry",
+            f"'{name}' holds features of several kinds, and all of them are labels: {listed}.",
+            "Delete those that are no labels, or save them as a layer of their own.",
+            "warning",
+        )
+    ]
 
 
 def _size_warnings(name: str, labels: Labels, areas: Buffered) -> list[Problem]:
