@@ -50,7 +50,10 @@ class MoreLabels:
 
 @dataclass(frozen=True)
 class DataChoices:
-    """The Data page. Empty texts and None mean: follow the reference layer."""
+    """The Data page. Empty texts and None mean: follow the reference layer.
+
+    `sampled` is whether points or lines are among the labels.
+    """
 
     name: str = ""
     rasters: tuple[RasterChoice, ...] = ()
@@ -72,6 +75,11 @@ class DataChoices:
     border_px: int = 0
     all_touched: bool = False
     min_area_px: int = 0
+    selected_only: bool = False
+    point_radius: float = 0.0
+    line_width: float = 0.0
+    size_unit: str = "px"
+    sampled: bool = False
 
     @property
     def mosaic_layers(self) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Classes of a polygon layer, in the order and colours of its legend. Main thread; the layer is only read."""
+"""Classes of a vector layer, in the order and colours of its legend. Main thread; the layer is only read."""
 
 from __future__ import annotations
 
@@ -65,17 +65,18 @@ def legend_field(layer: QgsVectorLayer) -> str:
     return name if layer.fields().lookupField(name) >= 0 else ""
 
 
-def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
+def classes_of(layer: QgsVectorLayer, field: str, selected_only: bool = False) -> tuple[LabelClass, ...]:
     """The classes of the layer, ids counted from 0 (the engine gives the final ones).
 
     Legend order, names and colours come from a categorised legend of the same field; legend entries
-    without a polygon are left out, values without a legend entry follow in sorted order with colours of
+    without a feature are left out, values without a legend entry follow in sorted order with colours of
     ours. Without a field there is one class: the layer itself; for the field `geoseg_legend` the legend's
     ranges or rules are the classes. Unsaved edits count. NULL is no class.
 
     Args:
-        layer: of polygons.
+        layer: of polygons, lines or points.
         field: with the class; empty for one class.
+        selected_only: only features that are selected now count.
     """
     if not field:
         return (LabelClass(0, layer.name(), "", single_color(layer)),)
@@ -87,7 +88,7 @@ def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
     index = layer.fields().lookupField(field)
     if index < 0:
         return ()
-    found = values_of(layer, index)
+    found = values_of(layer, index, selected_only)
     known = [item for item in legend_entries(layer, field) if item[0] in found]
     missing = in_order(found - {value for value, _, _ in known})
     used = {color for _, _, color in known}
@@ -98,19 +99,21 @@ def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
     )
 
 
-def values_of(layer: QgsVectorLayer, index: int) -> set[str]:
+def values_of(layer: QgsVectorLayer, index: int, selected_only: bool = False) -> set[str]:
     """The values of a field as texts, of the features that count: unsaved edits in, other kinds of geometry out.
 
     In layers that are not too long, features without geometry are left out too. Quick in long ones where the provider
     can list values: it ignores edits, counts features of every kind in a file of mixed ones, and fails on lists.
 
     Args:
-        layer: of polygons.
+        layer: of polygons, lines or points.
         index: of the field.
+        selected_only: only features that are selected now count.
     """
     field = QgsExpression.quotedColumnRef(layer.fields().at(index).name())
-    if 0 <= layer.featureCount() <= MAX_LOOKED_AT:
-        values, _ = QgsVectorLayerUtils.getValues(layer, f"if(is_empty_or_null($geometry), NULL, {field})")
+    if selected_only or 0 <= layer.featureCount() <= MAX_LOOKED_AT:
+        drawn = f"if(is_empty_or_null($geometry), NULL, {field})"
+        values, _ = QgsVectorLayerUtils.getValues(layer, drawn, selected_only)
     elif layer.isModified() or "geometrytype=" in layer.source() or not is_simple(layer.fields().at(index)):
         values, _ = QgsVectorLayerUtils.getValues(layer, field)
     else:

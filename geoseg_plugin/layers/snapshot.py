@@ -26,6 +26,11 @@ from .exports import PolygonExport, RasterExport
 from .legendclasses import LEGEND_FIELD, legend_namer
 
 GDAL = "gdal"
+WRITTEN_AS = {
+    Qgis.GeometryType.Point: QgsWkbTypes.Type.MultiPoint,
+    Qgis.GeometryType.Line: QgsWkbTypes.Type.MultiLineString,
+}
+"""Type in which features are written; polygons, and all else, as multi-polygons."""
 PICTURE_PROVIDERS = ("wms", "arcgismapserver", "xyzvectortiles")
 GDAL_FILE = re.compile(r"^(?:/vsi|[A-Za-z][A-Za-z0-9_]+:(?![\\/]))")
 """Addresses whose existence only GDAL can check: virtual file systems and named subdatasets."""
@@ -135,10 +140,10 @@ def band_name(provider: QgsRasterDataProvider, band: int) -> str:
 def polygon_snapshot(
     layer: QgsVectorLayer, path: Path, fields: Iterable[str] = (), selected_only: bool = False
 ) -> PolygonExport:
-    """What writes the layer's polygons, as they are now with unsaved edits, to a GeoPackage.
+    """What writes the layer's polygons, lines or points, as they are now with unsaved edits, to a GeoPackage.
 
     Args:
-        layer: polygon layer; its filter counts. It stays as it is.
+        layer: vector layer; its filter counts, and so do joined and virtual fields. It stays as it is.
         path: GeoPackage; the layer inside is called `polygons`, in the CRS of `layer`.
         fields: fields to keep, written as text (the class field, the split field).
         selected_only: only the features that are selected now.
@@ -152,7 +157,8 @@ def polygon_snapshot(
         crs=layer.crs(),
         path=path,
         fields=fields,
-        note=tr("The polygons of layer '{}' as they are now").format(layer.name()),
+        note=tr("The {} of layer '{}' as they are now").format(things_of(layer), layer.name()),
+        geometry=WRITTEN_AS.get(layer.geometryType(), QgsWkbTypes.Type.MultiPolygon),
         namer=legend_namer(layer) if LEGEND_FIELD in fields else None,
     )
 
@@ -180,10 +186,6 @@ def feature_snapshot(
         fields: to keep.
         selected_only: only the features that are selected now.
     """
-    kinds = {
-        Qgis.GeometryType.Point: QgsWkbTypes.Type.MultiPoint,
-        Qgis.GeometryType.Line: QgsWkbTypes.Type.MultiLineString,
-    }
     return PolygonExport(
         features=QgsVectorLayerFeatureSource(layer),
         request=request_of(layer, selected_only),
@@ -191,17 +193,41 @@ def feature_snapshot(
         path=path,
         fields=tuple(dict.fromkeys(name for name in fields if name)),
         note=tr("The features of layer '{}' as they are now").format(layer.name()),
-        geometry=kinds.get(layer.geometryType(), QgsWkbTypes.Type.MultiPolygon),
+        geometry=WRITTEN_AS.get(layer.geometryType(), QgsWkbTypes.Type.MultiPolygon),
         numbers=True,
     )
 
 
-def problems(layer: QgsMapLayer) -> list[Problem]:
-    """Return every reason why this layer cannot be used, each with a next step; empty if there is none."""
+def is_drawn(layer: QgsMapLayer | None) -> bool:
+    """Whether a layer has polygons, lines or points, so that it can be labels."""
+    kinds = (Qgis.GeometryType.Point, Qgis.GeometryType.Line, Qgis.GeometryType.Polygon)
+    return isinstance(layer, QgsVectorLayer) and layer.geometryType() in kinds
+
+
+def is_sampled(layer: QgsMapLayer | None) -> bool:
+    """Whether a layer has points or lines, which label no ground completely."""
+    if not isinstance(layer, QgsVectorLayer):
+        return False
+    return layer.geometryType() in (Qgis.GeometryType.Point, Qgis.GeometryType.Line)
+
+
+def things_of(layer: QgsVectorLayer) -> str:
+    """What the features of a layer are, for sentences."""
+    kinds = {Qgis.GeometryType.Point: tr("points"), Qgis.GeometryType.Line: tr("lines")}
+    return kinds.get(layer.geometryType(), tr("polygons"))
+
+
+def problems(layer: QgsMapLayer, labels: bool = False) -> list[Problem]:
+    """Return every reason why this layer cannot be used, each with a next step; empty if there is none.
+
+    Args:
+        layer: of any kind.
+        labels: whether it is to be labels, which may also be points and lines.
+    """
     if isinstance(layer, QgsRasterLayer):
         return file_problems(layer) or [*raster_problems(layer), *crs_problems(layer)]
     if isinstance(layer, QgsVectorLayer):
-        return file_problems(layer) or [*polygon_problems(layer), *crs_problems(layer)]
+        return file_problems(layer) or [*feature_problems(layer, labels), *crs_problems(layer)]
     return [
         Problem(
             "wrong_layer",
@@ -267,14 +293,22 @@ def raster_problems(layer: QgsRasterLayer) -> list[Problem]:
     ]
 
 
-def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
-    if layer.geometryType() != Qgis.GeometryType.Polygon:
+def feature_problems(layer: QgsVectorLayer, labels: bool = False) -> list[Problem]:
+    """Return why the features of a layer cannot be used; see `problems`."""
+    if not is_drawn(layer) or (is_sampled(layer) and not labels):
         kind = QgsWkbTypes.geometryDisplayString(layer.geometryType())
+        hint = (
+            tr(
+                "Choose a layer of polygons, lines or points; a table with coordinates first needs to become one."
+            )
+            if labels
+            else tr("Choose a polygon layer; buffer points or lines first.")
+        )
         return [
             Problem(
                 "not_polygons",
                 tr("Layer '{}' holds {} features, not polygons.").format(layer.name(), kind.lower()),
-                tr("Choose a polygon layer; buffer points or lines first."),
+                hint,
             )
         ]
     several = unnamed_layers(layer)
@@ -282,8 +316,8 @@ def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
         return [
             Problem(
                 "several_layers",
-                tr("The file of layer '{}' holds several layers of polygons, and none is named: {}.").format(
-                    layer.name(), ", ".join(several)
+                tr("The file of layer '{}' holds several layers of {}, and none is named: {}.").format(
+                    layer.name(), things_of(layer), ", ".join(several)
                 ),
                 tr("Name the one that is meant, as in {}|layername={}.").format(file_of(layer), several[0]),
             )
@@ -293,14 +327,14 @@ def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
             Problem(
                 "no_polygons",
                 tr("Layer '{}' has no features.").format(layer.name()),
-                tr("Draw some polygons, or remove the layer's filter."),
+                tr("Draw some {}, or remove the layer's filter.").format(things_of(layer)),
             )
         ]
     return []
 
 
 def unnamed_layers(layer: QgsVectorLayer) -> list[str]:
-    """Layers of polygons in the file of a layer whose source names none of several: QGIS shows the first then."""
+    """Layers of its kind in the file of a layer whose source names none of several: QGIS shows the first then."""
     provider = layer.dataProvider()
     if provider.name() != "ogr" or {"layername", "layerid"} & split_address(layer.source())[1].keys():
         return []
@@ -309,10 +343,8 @@ def unnamed_layers(layer: QgsVectorLayer) -> list[str]:
     found = QgsProviderRegistry.instance().querySublayers(
         layer.source(), Qgis.SublayerQueryFlag.ResolveGeometryType
     )
-    polygons = [
-        item for item in found if QgsWkbTypes.geometryType(item.wkbType()) == Qgis.GeometryType.Polygon
-    ]
-    names = list(dict.fromkeys(item.name() for item in polygons))
+    same = [item for item in found if QgsWkbTypes.geometryType(item.wkbType()) == layer.geometryType()]
+    names = list(dict.fromkeys(item.name() for item in same))
     return names if len(names) > 1 else []
 
 

@@ -16,12 +16,12 @@ from ..forms.parameters import add_fields, fields_from
 from ..jobs.listtext import entries, items
 from .parameters import Parameters, advanced, text, tr
 
-DECLARED = ("border_px", "all_touched", "min_area_px")
+DECLARED = ("border_px", "all_touched", "min_area_px", "point_radius", "line_width", "size_unit")
 
 
 def add_options(algorithm: QgsProcessingAlgorithm) -> None:
-    """MORE_LABELS, MERGE, EXCLUDED, BORDER, ALL_TOUCHED, MIN_AREA."""
-    shapes = Qgis.ProcessingSourceType.VectorPolygon
+    """MORE_LABELS, MERGE, EXCLUDED, BORDER, ALL_TOUCHED, MIN_AREA, POINT_RADIUS, LINE_WIDTH, SIZE_UNIT."""
+    shapes = Qgis.ProcessingSourceType.VectorAnyGeometry
     for parameter in (
         QgsProcessingParameterMultipleLayers(
             "MORE_LABELS",

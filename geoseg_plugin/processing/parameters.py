@@ -120,6 +120,19 @@ def polygons(key: str, title: str, optional: bool = False) -> QgsProcessingParam
     )
 
 
+DRAWN = [
+    Qgis.ProcessingSourceType.VectorPolygon,
+    Qgis.ProcessingSourceType.VectorLine,
+    Qgis.ProcessingSourceType.VectorPoint,
+]
+"""Kinds of layers that labels may be."""
+
+
+def drawn(key: str, title: str, optional: bool = False) -> QgsProcessingParameterFeatureSource:
+    """A layer of polygons, lines or points."""
+    return QgsProcessingParameterFeatureSource(key, title, DRAWN, None, optional)
+
+
 def field(key: str, title: str, parent: str) -> QgsProcessingParameterField:
     """An optional field of a layer parameter."""
     return QgsProcessingParameterField(

@@ -192,11 +192,6 @@ def labels_without_geometry(folder: Path) -> Job:
     return labels_on(folder)
 
 
-def labels_are_points(folder: Path) -> Job:
-    write_polygons(folder / "plots.gpkg", [pixel_box(4, 4, 9, 9).centroid])
-    return labels_on(folder)
-
-
 def no_such_field(folder: Path) -> Job:
     return labels_on(folder, class_field="klass")
 
@@ -213,6 +208,12 @@ def area_vanished(folder: Path) -> Job:
 def area_of_another_layer(folder: Path) -> Job:
     job = labels_on(folder)
     return replace(job, area=Area("polygons", job.labels.path, "zz"))
+
+
+def area_is_points(folder: Path) -> Job:
+    job = labels_on(folder)
+    write_polygons(folder / "wells.gpkg", [pixel_box(4, 4, 9, 9).centroid])
+    return replace(job, area=Area("polygons", str(folder / "wells.gpkg")))
 
 
 def area_is_empty(folder: Path) -> Job:
@@ -353,10 +354,10 @@ REFUSED: list[tuple[Callable[[Path], Job], str, tuple[str, ...]]] = [
     (labels_with_lying_crs, "crs_lies", ("'plots'", "EPSG:4326")),
     (labels_elsewhere, "labels_outside", ("None of the 1",)),
     (labels_without_geometry, "no_polygons", ("'plots'",)),
-    (labels_are_points, "not_polygons", ("'plots'", "Point")),
     (no_such_field, "no_field", ("'klass'", "kind")),
     (area_vanished, "file_missing", ("gone_area",)),
     (area_of_another_layer, "no_layer", ("no layer 'zz' in plots.gpkg", "it has: plots")),
+    (area_is_points, "not_polygons", ("'wells'", "Point")),
     (area_is_empty, "no_polygons", ("'empty' is empty",)),
     (extent_from_east_to_west, "bad_extent", ("west", "500200", "east", "500100")),
     (extent_from_north_to_south, "bad_extent", ("south", "4999800", "north", "4999700")),

@@ -210,7 +210,8 @@ def test_raster_carries_names_colours_and_facts(scene):
     ("make", "code"),
     [
         (lambda f: Labels(str(f / "gone.gpkg")), "file_missing"),
-        (lambda f: Labels(str(write_polygons(f / "p.gpkg", [shapely.Point(*CORNER)]))), "not_polygons"),
+        (lambda f: Labels(str(write_text(f / "p.csv", "id,kind\n1,a\n"))), "not_polygons"),
+        (lambda f: Labels(str(write_text(f / "p.csv", "x,y,kind\n1,2,a\n"))), "no_crs"),
         (
             lambda f: Labels(
                 str(write_polygons(f / "n.gpkg", [pixel_box(0, 0, 9, 9)])),
@@ -231,6 +232,11 @@ def test_labels_that_cannot_be_used_say_why(scene, make, code):
     with pytest.raises(GeoSegError) as caught:
         burn(scene, make(scene))
     assert caught.value.code == code and caught.value.hint
+
+
+def write_text(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def checked(folder, source: Labels, **more) -> dict[str, str]:

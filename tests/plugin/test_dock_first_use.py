@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from docked import DataDesk as Desk
-from docked import add, finished_run, polygon_layer, prepared
+from docked import add, finished_run, prepared
 from osgeo import gdal, osr
-from qgis.core import QgsProject, QgsRasterLayer, QgsTask, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsTask
 from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLineEdit
@@ -370,19 +370,7 @@ def test_nobody_is_taken_away_from_what_he_looks_at(desk: Desk, tmp_path: Path) 
     assert desk.dock.messages.text() == "", "he has come by himself"
 
 
-# layers that are not listed, filters, results
-
-
-def test_layers_that_cannot_be_labels_are_named_with_the_reason(desk: Desk) -> None:
-    QgsProject.instance().removeMapLayer(QgsProject.instance().mapLayersByName("labels")[0].id())
-    for kind, name in (("Point", "gps"), ("LineString", "roads")):
-        add(QgsVectorLayer(f"{kind}?crs=EPSG:32632", name, "memory"))
-    desk.data.look_again()
-    note = desk.page.unlisted_note
-    assert not note.isHidden() and "“gps” (points)" in note.text() and "“roads” (lines)" in note.text()
-    polygon_layer()
-    desk.data.look_again()
-    assert note.isHidden(), "labels are found: nothing is missing"
+# filters, results
 
 
 def test_a_filter_is_said_with_its_numbers(desk: Desk) -> None:
@@ -391,7 +379,7 @@ def test_a_filter_is_said_with_its_numbers(desk: Desk) -> None:
     assert desk.page.filter_note.isHidden()
     labels.setSubsetString("\"class\" = 'scarp'")
     desk.data.look_again()
-    assert desk.page.filter_note.text() == "Filtered: 1 of 2 features are used."
+    assert desk.page.filter_note.text() == "1 of 2 by the layer's filter"
     assert desk.page.legend.names() == ["scarp"]
 
 

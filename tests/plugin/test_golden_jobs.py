@@ -14,6 +14,7 @@ from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer
 from toolbox import raster, record, run
 
 from geoseg_plugin.contract import (
+    AUTO_UNLABELLED,
     JOBS,
     TERRAIN_DEFAULTS,
     CleanJob,
@@ -25,6 +26,7 @@ from geoseg_plugin.contract import (
     SearchJob,
     TrainJob,
     encode,
+    with_unlabelled,
 )
 from geoseg_plugin.processing.provider import GeoSegProvider
 from geoseg_plugin.steps.data.add_band.derived import relief_dialog
@@ -211,4 +213,8 @@ def test_unlabelled_pixels(toolbox_job: Callable[..., Job], data_desk: DataDesk,
             CLASS_FIELD=field,
             OUTPUT=str(tmp_path / f"labels{field}.tif"),
         )
-        assert job.labels.unlabelled == page.choices().unlabelled == expected
+        assert job.labels.unlabelled == AUTO_UNLABELLED, (
+            "only who reads the labels knows whether points are there"
+        )
+        found = with_unlabelled(job.labels, job.area)
+        assert found.unlabelled == page.choices().unlabelled == expected

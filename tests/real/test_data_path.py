@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 from data_scenes import channel
 from real_data import BOXES, FIELDS, ORTHOSEG, burnt, layers
+from scipy.ndimage import label
 
 from geoseg_engine.contract import (
     IGNORE,
@@ -46,6 +48,21 @@ def test_chiapas_is_burnt_as_its_author_did(tmp_path, data):
     ids = read_ids(tmp_path / "labels.tif")
     np.testing.assert_array_equal(np.where(ids == IGNORE, 0, ids + 1), theirs)
     assert sum(result["counts"].values()) == 718
+
+
+@pytest.mark.parametrize(("radius", "unit"), [(0.0, "px"), (2.0, "px"), (60.0, "m")])
+def test_points_in_the_polygons_of_chiapas_are_objects(tmp_path, data, radius, unit):
+    drawn = geopandas.read_file(data / "chiapas_landsat/training_data.shp")
+    drawn["geometry"] = drawn.representative_point()
+    drawn.to_file(tmp_path / "points.gpkg")
+    source = Labels(str(tmp_path / "points.gpkg"), class_field="class", point_radius=radius, size_unit=unit)
+    result = burnt(tmp_path, data, ("chiapas_landsat/LE70220491999322EDC01_stack.gtif",), source)
+    ids = read_ids(tmp_path / "labels.tif")
+    pieces = sum(int(label(ids == item["id"])[1]) for item in result["classes"])
+    assert (pieces, result["overlap_px"]) == (30, 0)
+    labelled = sum(result["counts"].values())
+    assert labelled == 30 if not radius else labelled == pytest.approx(30 * np.pi * 4, rel=0.03)
+    assert result["ignored_px"] == ids.size - labelled
 
 
 def test_eolearn_is_burnt_as_its_provider_did(tmp_path, data):

@@ -97,7 +97,8 @@ def label_inputs(choices: DataChoices, project: QgsProject) -> LabelSnapshot:
     if not isinstance(layer, (QgsRasterLayer, QgsVectorLayer)):
         raise layer_gone(choices.label_layer_id)
     further = further_labels(choices, project) if isinstance(layer, QgsVectorLayer) else []
-    found = label_snapshot(layer, choices.class_field, further)
+    selected_only = choices.selected_only and isinstance(layer, QgsVectorLayer)
+    found = label_snapshot(layer, choices.class_field, further, selected_only)
     classes = found.labels.classes
     excluded: tuple[str, ...] = ()
     edits = choices.edits
@@ -113,6 +114,9 @@ def label_inputs(choices: DataChoices, project: QgsProject) -> LabelSnapshot:
         border_px=choices.border_px,
         all_touched=choices.all_touched,
         min_area_px=choices.min_area_px,
+        point_radius=choices.point_radius,
+        line_width=choices.line_width,
+        size_unit="m" if choices.size_unit == "m" else "px",
     )
     return dataclasses.replace(found, labels=labels)
 
@@ -141,7 +145,8 @@ def chosen_classes(choices: DataChoices, project: QgsProject) -> tuple[LabelClas
     """
     layers = [(project.mapLayer(item.layer_id), item.class_field) for item in choices.more_labels]
     further = [(layer, field) for layer, field in layers if isinstance(layer, QgsVectorLayer)]
-    return all_classes(project.mapLayer(choices.label_layer_id), choices.class_field, further)
+    layer = project.mapLayer(choices.label_layer_id)
+    return all_classes(layer, choices.class_field, further, choices.selected_only)
 
 
 def area_inputs(choices: DataChoices, project: QgsProject, shown: ShownExtent) -> AreaSnapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 
 from ...contract import Problem
 from ...jobs.choices import DataChoices
@@ -64,8 +64,29 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
     for layer_id in dict.fromkeys(ids):
         layer = project.mapLayer(layer_id)
         if layer is not None:
-            found += problems(layer)
-    return found
+            found += problems(layer, labels=layer_id == choices.label_layer_id)
+    return [*found, *selection_problems(choices, project)]
+
+
+def selection_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
+    """Return the problem that only selected features are to be used and none is selected. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+    """
+    layer = project.mapLayer(choices.label_layer_id)
+    if not choices.selected_only or not isinstance(layer, QgsVectorLayer) or layer.selectedFeatureCount():
+        return []
+    return [
+        Problem(
+            "nothing_selected",
+            tr("Only selected features are to be used, but none of layer '{}' is selected.").format(
+                layer.name()
+            ),
+            tr("Select features on the map, or untick 'Selected features only'."),
+        )
+    ]
 
 
 def result_layers(choices: DataChoices, project: QgsProject) -> list[QgsRasterLayer]:

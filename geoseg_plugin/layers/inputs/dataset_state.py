@@ -46,7 +46,13 @@ def dataset_state(
     legends = [legend_state(project.mapLayer(layer_id), field) for layer_id, field in fields]
     more = [[of_layer(item.layer_id, [item.class_field]), item.class_field] for item in choices.more_labels]
     edits = (choices.edits.same_as, choices.edits.left_out)
-    options = (choices.unlabelled, choices.border_px, choices.all_touched, choices.min_area_px)
+    options: tuple[Any, ...] = (
+        choices.unlabelled,
+        choices.border_px,
+        choices.all_touched,
+        choices.min_area_px,
+        *drawn_options(choices, project),
+    )
     reference = project.mapLayer(choices.reference_layer_id)
     return {
         "rasters": [rasters, choices.settings],
@@ -55,6 +61,21 @@ def dataset_state(
         "area": [choices.area_kind, *area_state(choices, project, shown, of_layer)],
         "grid": [choices.crs, choices.pixel_size, reference.name() if reference is not None else ""],
     }
+
+
+def drawn_options(choices: DataChoices, project: QgsProject) -> tuple[Any, ...]:
+    """Return what depends on the kind of the labels and on the selection; empty where nothing does. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+    """
+    layer = project.mapLayer(choices.label_layer_id)
+    selected = choices.selected_only and isinstance(layer, QgsVectorLayer)
+    found: tuple[Any, ...] = (sorted(layer.selectedFeatureIds()),) if selected else ()
+    if choices.sampled:
+        found = (*found, choices.point_radius, choices.line_width, choices.size_unit)
+    return found
 
 
 def area_state(

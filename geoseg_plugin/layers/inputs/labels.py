@@ -1,4 +1,4 @@
-"""Labels as they are now: polygons of one or more layers, or a raster of classes. Main thread."""
+"""Labels as they are now: polygons, lines and points of one or more layers, or a raster of classes. Main thread."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def label_snapshot(
     """Return labels as they are now. Main thread.
 
     Args:
-        layer: polygons, or a raster of classes.
-        class_field: field of the polygons with the class; empty for one class.
-        further: more layers of polygons.
-        selected_only: use only the polygons of `layer` that are selected now.
+        layer: polygons, lines or points, or a raster of classes.
+        class_field: field of the features with the class; empty for one class.
+        further: more layers of features.
+        selected_only: use only the features of `layer` that are selected now.
     """
     more = tuple(
         LabelLayer("", LABEL_LAYER, item.name(), field, "" if field else single_color(item))
@@ -73,21 +73,24 @@ def label_snapshot(
         return LabelSnapshot(labels, class_raster_snapshot(layer), tuple(polygons))
     fields = (class_field, *split_fields(layer))
     own = polygon_snapshot(layer, NOWHERE, fields, selected_only)
-    labels = Labels("", LABEL_LAYER, layer.name(), class_field, classes_of(layer, class_field), more=more)
+    labels = Labels(
+        "", LABEL_LAYER, layer.name(), class_field, classes_of(layer, class_field, selected_only), more=more
+    )
     return LabelSnapshot(labels, polygons=(own, *polygons))
 
 
 def all_classes(
-    layer: QgsMapLayer | None, class_field: str, further: FurtherLabels = ()
+    layer: QgsMapLayer | None, class_field: str, further: FurtherLabels = (), selected_only: bool = False
 ) -> tuple[LabelClass, ...]:
     """Return the classes of a label layer, and of further ones with a field what is new by value or name. Main thread.
 
     Args:
         layer: polygons, a raster of classes, or None.
         class_field: field of the polygons with the class.
-        further: more layers of polygons.
+        further: more layers of features.
+        selected_only: of `layer` only features that are selected now count.
     """
-    found = list(classes_of_layer(layer, class_field))
+    found = list(classes_of_layer(layer, class_field, selected_only))
     for item, field in further:
         if field:
             known = {text.casefold() for one in found for text in (one.value, one.name)}
@@ -95,13 +98,16 @@ def all_classes(
     return tuple(dataclasses.replace(item, id=number) for number, item in enumerate(found))
 
 
-def classes_of_layer(layer: QgsMapLayer | None, class_field: str) -> tuple[LabelClass, ...]:
+def classes_of_layer(
+    layer: QgsMapLayer | None, class_field: str, selected_only: bool = False
+) -> tuple[LabelClass, ...]:
     """Return the classes of a layer of either kind. Main thread.
 
     Args:
         layer: polygons, a raster of classes, or None.
-        class_field: field of the polygons with the class; empty for one class.
+        class_field: field of the features with the class; empty for one class.
+        selected_only: only features that are selected now count.
     """
     if isinstance(layer, QgsVectorLayer):
-        return classes_of(layer, class_field)
+        return classes_of(layer, class_field, selected_only)
     return raster_classes(layer) if isinstance(layer, QgsRasterLayer) else ()

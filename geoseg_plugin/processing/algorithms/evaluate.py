@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import EvaluateJob, Problem
+from ...contract import EvaluateJob, Labels, Problem
 from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
@@ -38,6 +39,7 @@ from ..base import GeoSegAlgorithm
 from ..inputs.labels import UNLABELLED, class_field, polygon_area, unlabelled_of
 from ..inputs.problems import COPIES, field_problems, layer_problems
 from ..parameters import (
+    DRAWN,
     Parameters,
     advanced,
     choice,
@@ -52,6 +54,7 @@ from ..parameters import (
 )
 
 ADVANCED = ("pixel_size", "tta", "device")
+OF_LABELS = ("point_radius", "line_width", "size_unit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +108,12 @@ class Evaluate(GeoSegAlgorithm):
             )
         )
         self.addParameter(
-            layer_of_classes("TRUTH", tr("Labels instead of a dataset (polygons or class raster)"))
+            layer_of_classes("TRUTH", tr("Labels instead of a dataset (vector layer or class raster)"), DRAWN)
         )
         self.addParameter(field("CLASS_FIELD", tr("Field of the labels with the class"), "TRUTH"))
         self.addParameter(polygons("AREA", tr("Area in which labels are compared (polygons)"), optional=True))
         self.addParameter(advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED[:2], "unknown")))
+        add_fields(self, Labels, OF_LABELS, advanced=True)
         add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
@@ -138,7 +142,11 @@ class Evaluate(GeoSegAlgorithm):
         labels = None
         if truth is not None:
             labels = label_snapshot(truth, class_field(self, parameters, context))
-            named = dataclasses.replace(labels.labels, unlabelled=unlabelled_of(self, parameters, context))
+            named = dataclasses.replace(
+                labels.labels,
+                unlabelled=unlabelled_of(self, parameters, context),
+                **fields_from(self, parameters, context, Labels, OF_LABELS),
+            )
             labels = dataclasses.replace(labels, labels=named)
         polygons = None
         if isinstance(prediction, QgsVectorLayer):
@@ -159,7 +167,8 @@ class Evaluate(GeoSegAlgorithm):
         layers = [self.parameterAsLayer(dict(parameters), key, context) for key in ("PREDICTION", "TRUTH")]
         fields = {**parameters, "PREDICTION_FIELD": self._prediction_field(parameters, context)}
         of_layers = [
-            *(item for layer in layers if layer is not None for item in problems(layer)),
+            *(item for layer in layers[:1] if layer is not None for item in problems(layer)),
+            *(item for layer in layers[1:] if layer is not None for item in problems(layer, labels=True)),
             *layer_problems(self, parameters, context, (), ("AREA",)),
             *field_problems(self, fields, "PREDICTION_FIELD", "PREDICTION", context),
             *field_problems(self, parameters, "CLASS_FIELD", "TRUTH", context),
@@ -208,7 +217,10 @@ class Evaluate(GeoSegAlgorithm):
         }
 
 
-def layer_of_classes(key: str, title: str) -> QgsProcessingParameterDefinition:
-    """An optional class raster or polygon layer."""
-    kinds = [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorPolygon]
-    return QgsProcessingParameterMapLayer(key, title, None, True, kinds)
+def layer_of_classes(
+    key: str, title: str, features: Sequence[Qgis.ProcessingSourceType] = DRAWN[:1]
+) -> QgsProcessingParameterDefinition:
+    """An optional class raster, or layer of features of these kinds."""
+    return QgsProcessingParameterMapLayer(
+        key, title, None, True, [Qgis.ProcessingSourceType.Raster, *features]
+    )

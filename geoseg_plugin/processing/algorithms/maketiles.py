@@ -33,7 +33,7 @@ from ...layers.snapshot import problems
 from ..base import GeoSegAlgorithm
 from ..inputs.labels import add_labels, label_problems, polygon_area, read_area, read_labels
 from ..inputs.problems import COPIES, field_problems, layer_problems
-from ..parameters import Parameters, advanced, field, real, tr
+from ..parameters import DRAWN, Parameters, advanced, field, real, tr
 from ..splitting import add_split_areas, gather_split_areas, split_area_problems
 
 MAIN = ("tile_px", "stride_px")
@@ -52,10 +52,10 @@ class MakeTiles(GeoSegAlgorithm):
         self.addParameter(
             QgsProcessingParameterMapLayer(
                 "LABELS",
-                tr("Labels: a label raster, or polygons"),
+                tr("Labels: a label raster, or polygons, lines or points"),
                 None,
                 False,
-                [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorPolygon],
+                [Qgis.ProcessingSourceType.Raster, *DRAWN],
             )
         )
         add_labels(self, with_layer=False)

@@ -19,7 +19,7 @@ from ...layers.inputs.areas import AreaSnapshot, area_snapshot
 from ...layers.inputs.labels import LabelSnapshot, all_classes, label_snapshot
 from ...layers.snapshot import crs_text
 from ..labeloptions import add_options, option_problems, with_options
-from ..parameters import Parameters, advanced, choice, field, polygon_layer, polygons, real, tr
+from ..parameters import Parameters, advanced, choice, drawn, field, polygon_layer, polygons, real, tr
 from .problems import field_problems, layer_problems
 
 AREAS: tuple[AreaKind, ...] = ("concave_hull", "convex_hull", "bounds", "extent", "rasters")
@@ -34,7 +34,7 @@ def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> No
         with_layer: whether LABELS and LABEL_RASTER are among them.
     """
     if with_layer:
-        algorithm.addParameter(polygons("LABELS", tr("Label polygons"), optional=True))
+        algorithm.addParameter(drawn("LABELS", tr("Labels (polygons, lines or points)"), optional=True))
         raster = QgsProcessingParameterRasterLayer("LABEL_RASTER", tr("Or a class raster"), None, True)
         algorithm.addParameter(advanced(raster))
     algorithm.addParameter(field("CLASS_FIELD", tr("Field with the class (empty: one class)"), "LABELS"))
@@ -64,7 +64,7 @@ def label_problems(
         parameters: their values.
         context: of the run.
     """
-    found = layer_problems(algorithm, parameters, context, (), ("LABELS", "LABELLED_AREA"))
+    found = layer_problems(algorithm, parameters, context, (), ("LABELLED_AREA",), ("LABELS",))
     if algorithm.parameterDefinition("LABEL_RASTER") is not None:
         found += layer_problems(algorithm, parameters, context, ("LABEL_RASTER",))
         given = [key for key in ("LABELS", "LABEL_RASTER") if parameters.get(key)]
@@ -72,7 +72,7 @@ def label_problems(
             found.append(
                 Problem(
                     "no_labels",
-                    tr("Labels are polygons or a raster; {} are given.").format(
+                    tr("Labels are a vector layer or a raster; {} are given.").format(
                         tr("both") if given else tr("none")
                     ),
                     tr("Set LABELS or LABEL_RASTER."),
@@ -121,7 +121,7 @@ def read_labels(
     found = label_snapshot(layer, name, further, selected_only)
     labels = dataclasses.replace(found.labels, unlabelled=unlabelled_of(algorithm, parameters, context))
     if edits_classes(parameters):
-        labels = dataclasses.replace(labels, classes=all_classes(layer, name, further))
+        labels = dataclasses.replace(labels, classes=all_classes(layer, name, further, selected_only))
     return dataclasses.replace(found, labels=with_options(labels, algorithm, parameters, context))
 
 

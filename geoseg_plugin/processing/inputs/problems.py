@@ -8,6 +8,7 @@ from qgis.core import (
     QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
     QgsRasterLayer,
 )
 
@@ -26,6 +27,7 @@ def layer_problems(
     context: QgsProcessingContext,
     rasters: Iterable[str] = (),
     polygons: Iterable[str] = (),
+    drawn: Iterable[str] = (),
 ) -> list[Problem]:
     """Return the problems of the layers of these parameters; optional ones may be empty.
 
@@ -35,6 +37,7 @@ def layer_problems(
         context: of the run.
         rasters: keys of parameters with one or more rasters.
         polygons: keys of parameters with a layer of polygons.
+        drawn: keys of parameters with a layer of labels: polygons, lines or points.
     """
     layers: list[QgsMapLayer] = []
     found: list[Problem] = []
@@ -46,9 +49,36 @@ def layer_problems(
             layers += [layer for layer in listed if isinstance(layer, QgsRasterLayer)]
         else:
             layers.append(algorithm.parameterAsRasterLayer(dict(parameters), key, context))
+    polygons, drawn = tuple(polygons), tuple(drawn)
     for key in polygons:
         layers.append(polygon_layer(algorithm, parameters, key, context)[0])
-    return found + [item for layer in layers if layer is not None for item in problems(layer)]
+    found += [unused_filter(key) for key in (*polygons, *drawn) if has_filter(parameters.get(key))]
+    labels = [polygon_layer(algorithm, parameters, key, context)[0] for key in drawn]
+    return [
+        *found,
+        *(item for layer in labels if layer is not None for item in problems(layer, labels=True)),
+        *(item for layer in layers if layer is not None for item in problems(layer)),
+    ]
+
+
+def has_filter(value: object) -> bool:
+    """Return whether a value of a layer parameter limits its features by an expression or by number."""
+    if not isinstance(value, QgsProcessingFeatureSourceDefinition):
+        return False
+    return bool(value.filterExpression) or value.featureLimit > 0
+
+
+def unused_filter(key: str) -> Problem:
+    """Return the problem of a filter that the dialog of the parameter offers and that is not carried out.
+
+    Args:
+        key: of the parameter.
+    """
+    return Problem(
+        "feature_filter",
+        tr("{}: the feature filter and the limit of this dialog are not used.").format(key),
+        tr("Set the filter of the layer itself, or select the features and use 'Selected features only'."),
+    )
 
 
 def no_raster(layer: QgsMapLayer, key: str) -> Problem:

@@ -70,6 +70,7 @@ class DataController(StepController):
         self.page.label_layer_changed.connect(self._on_label_layer_changed)
         self.page.class_field_changed.connect(self._on_class_field_changed)
         self.page.labels_edited.connect(self._show_classes)
+        self.page.labels_edited.connect(self._show_drawn)
         self.page.prepare_requested.connect(self.prepare)
         self.page.bands.mosaics_changed.connect(self.refresh_layers)
         self.page.problem_list.fix_requested.connect(self.merge_tiles)
@@ -101,7 +102,7 @@ class DataController(StepController):
         layer = self.page.label_layer.currentLayer()
         if isinstance(layer, QgsVectorLayer) and layer.isModified() and layer.featureCount() > MAX_LIVE:
             text = tr("{} features: classes and plan follow when the edits are saved.")
-            self.page.show_label_notes("", text.format(layer.featureCount()))
+            self.page.show_label_note(text.format(layer.featureCount()))
         else:
             self._on_label_layer_changed(self.page.label_layer.layer_id())
             prints = self.services.freshness.prints()
@@ -333,11 +334,10 @@ class DataController(StepController):
     def _propose_labels(self, layers: list[QgsMapLayer]) -> None:
         if self.page.label_layer.currentLayer() is not None:
             return
-        polygons = [
-            layer for layer in layers if isinstance(layer, QgsVectorLayer) and not polygon_problem(layer)
-        ]
-        if len(polygons) == 1:
-            self.page.label_layer.setLayer(polygons[0])
+        usable = [layer for layer in layers if isinstance(layer, QgsVectorLayer) and can_be_labels(layer)]
+        polygons = [layer for layer in usable if not snapshot.is_sampled(layer)]
+        if len(polygons) == 1 or len(usable) == 1:
+            self.page.label_layer.setLayer((polygons or usable)[0])
 
     def _on_label_layer_changed(self, layer_id: str) -> None:
         layer = self.services.project.mapLayer(layer_id)
@@ -348,13 +348,16 @@ class DataController(StepController):
             self.page.set_class_fields(fields, proposed_field(layer, fields))
         else:
             self.page.set_class_fields([], is_raster=isinstance(layer, QgsRasterLayer))
-        vectors = [
-            item for item in self.services.project.mapLayers().values() if isinstance(item, QgsVectorLayer)
-        ]
-        self.page.show_label_notes(
-            "" if layer is not None else unlisted_text(vectors),
-            filter_text(layer) if isinstance(layer, QgsVectorLayer) else "",
-        )
+        self.page.show_label_note(filter_text(layer) if isinstance(layer, QgsVectorLayer) else "")
+        self._show_drawn()
+
+    def _show_drawn(self) -> None:
+        """Show what the kinds of the label layers need, and the selection."""
+        choices, layers = self.page.choices(), self.services.project.mapLayer
+        drawn = [layers(choices.label_layer_id), *(layers(item.layer_id) for item in choices.more_labels)]
+        kinds = {layer.geometryType() for layer in drawn if isinstance(layer, QgsVectorLayer)}
+        selected = drawn[0].selectedFeatureCount() if isinstance(drawn[0], QgsVectorLayer) else 0
+        self.page.show_drawn(Qgis.GeometryType.Point in kinds, Qgis.GeometryType.Line in kinds, selected)
 
     def _on_class_field_changed(self, _field: str) -> None:
         self._show_classes()
@@ -391,31 +394,17 @@ def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
     return RasterRow(layer.id(), layer.name(), names, size, details, tick, dem, problem, result=is_result)
 
 
-def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:
-    """Return which vector layers cannot be labels, and why; empty if all can."""
-    kinds = {Qgis.GeometryType.Point: tr("points"), Qgis.GeometryType.Line: tr("lines")}
-    names = [
-        f"“{layer.name()}” ({kinds[layer.geometryType()]})"
-        for layer in layers
-        if layer.geometryType() in kinds
-    ]
-    if not names:
-        return ""
-    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-    return tr("Not listed: {}. Labels are polygons or a raster of classes: buffer points and lines.").format(
-        listed
-    )
-
-
 def filter_text(layer: QgsVectorLayer) -> str:
     """Return how many features the layer's filter leaves; empty without a filter."""
     if not layer.subsetString():
         return ""
-    return tr("Filtered: {} of {} features are used.").format(layer.featureCount(), unfiltered_count(layer))
+    used, whole = layer.featureCount(), unfiltered_count(layer)
+    if whole < 0:
+        return tr("{} features by the layer's filter").format(used)
+    return tr("{} of {} by the layer's filter").format(used, whole)
 
 
-def polygon_problem(layer: QgsVectorLayer) -> bool:
-    """Return whether a vector layer cannot give labels."""
-    return any(
-        item.code in ("not_polygons", "layer_invalid", "file_missing") for item in snapshot.problems(layer)
-    )
+def can_be_labels(layer: QgsVectorLayer) -> bool:
+    """Return whether a vector layer can give labels."""
+    wrong = ("not_polygons", "layer_invalid", "file_missing")
+    return not any(item.code in wrong for item in snapshot.problems(layer, labels=True))

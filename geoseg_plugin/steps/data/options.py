@@ -25,9 +25,7 @@ class DataOptions(AdvancedGroup):
         self.add_choice(
             tr("More labels"),
             self.more_labels,
-            tr(
-                "Further polygon layers, such as scarps and deposits: each is one class, or has a class field."
-            ),
+            tr("Further layers, such as scarps and deposits: each is one class, or has a class field."),
             "labels",
         )
         self.labels = self.add_fields(page, Labels, LABEL_FIELDS)

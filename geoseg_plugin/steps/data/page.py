@@ -28,9 +28,10 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
 from .options import DataOptions
-from .state import LABEL_FIELDS, RasterRow, unlabelled_note
+from .state import DRAWN_FIELDS, LABEL_FIELDS, RasterRow, unlabelled_note
 from .widgets.band_section import BandSection
 from .widgets.class_table import ClassTable
+from .widgets.drawn_labels import DrawnLabels
 
 
 class DataPage(Page):
@@ -75,8 +76,8 @@ class DataPage(Page):
 
     def _add_labels(self) -> None:
         form = self.section(tr("Labels"))
-        kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
-        self.label_layer = LayerBox(kinds, tr("choose polygons or a raster of classes"))
+        kinds = Qgis.LayerFilter.HasGeometry | Qgis.LayerFilter.RasterLayer
+        self.label_layer = LayerBox(kinds, tr("choose a vector layer or a raster of classes"))
         self.label_layer.setAccessibleName(tr("Layer with the labels"))
         self.remember("label_layer", self.label_layer)
         self.class_field = self.remember("class_field", QComboBox())
@@ -88,13 +89,15 @@ class DataPage(Page):
             tr("Shows on the map what is wrong with the labels, each with its reason.")
         )
         self.check_button.clicked.connect(self.check_requested)
-        self.unlisted_note, self.filter_note = small_label(""), small_label("")
+        self.filter_note = small_label("")
         form.addRow(tr("La&yer"), self.label_layer)
-        form.addRow(self.unlisted_note)
+        form.addRow(self.filter_note)
+        self.drawn = DrawnLabels(self, form)
+        self.drawn.selected_only.toggled.connect(lambda _ticked: self.labels_edited.emit())
         form.addRow(tr("Class field"), self.class_field)
         form.addRow(self.legend)
-        form.addRow(self.filter_note)
-        self.show_label_notes("", "")
+        self._points = self._lines = False
+        self.show_label_note("")
         form.addRow(self.check_button)
         self.label_layer.layerChanged.connect(self._on_label_layer_changed)
         self.class_field.currentIndexChanged.connect(self._on_class_field_changed)
@@ -153,7 +156,7 @@ class DataPage(Page):
 
     def set_class_fields(self, fields: Sequence[str], proposed: str = "", is_raster: bool = False) -> None:
         """Show the fields of the chosen label layer; keeps the chosen one where it still exists."""
-        one = tr("Values of the raster") if is_raster else tr("One class: every polygon")
+        one = tr("Values of the raster") if is_raster else tr("One class: every feature")
         shown = {LEGEND_FIELD: tr("As the legend shows")}
         entries = [(one, ""), *((shown.get(name, name), name) for name in fields)]
         box, current = self.class_field, self.class_field.currentData()
@@ -201,11 +204,18 @@ class DataPage(Page):
         why = [*self._missing, *([tr("First solve the errors above.")] if self._blocked else [])]
         self.primary.setToolTip(" ".join(why))
 
-    def show_label_notes(self, unlisted: str, filtered: str) -> None:
-        """Show which layers cannot be labels, and how many features a filter leaves."""
-        for label, text in ((self.unlisted_note, unlisted), (self.filter_note, filtered)):
-            label.setText(text)
-            label.setVisible(bool(text))
+    def show_label_note(self, text: str) -> None:
+        """Show how many features a filter leaves, or that classes follow later; an empty text hides it."""
+        self.filter_note.setText(text)
+        self.filter_note.setVisible(bool(text))
+
+    def show_drawn(self, points: bool, lines: bool, selected: int) -> None:
+        """Show what labels of these kinds need, and how many features of the label layer are selected."""
+        self.drawn.show_selection(selected)
+        self.drawn.show_kinds(points, lines)
+        if (points, lines) != (self._points, self._lines):
+            self._points, self._lines = points, lines
+            self.on_inputs_changed()
 
     def show_reference(self, name: str) -> None:
         """Show the layer that gives the grid where the user chooses none."""
@@ -235,6 +245,7 @@ class DataPage(Page):
         self._unlabelled_chosen = False
         self.bands.forget()
         self.legend.set_edits(LabelEdits())
+        self.drawn.selected_only.setChecked(False)
         self.options.more_labels.set_layers([])
         self.show_suggestion(None)
         self.next_step.show_done("")
@@ -262,7 +273,9 @@ class DataPage(Page):
             mosaics=self.bands.mosaics,
             edits=self.legend.edits(),
             more_labels=self.options.more_labels.layers(),
-            **stored_fields(Labels, LABEL_FIELDS, super().values()),
+            selected_only=self.drawn.selected_only.isChecked(),
+            sampled=self._points or self._lines,
+            **stored_fields(Labels, (*LABEL_FIELDS, *DRAWN_FIELDS), super().values()),
         )
 
     def values(self) -> dict[str, Any]:
@@ -302,7 +315,8 @@ class DataPage(Page):
         self._explain_unlabelled()
 
     def _propose_unlabelled(self) -> None:
-        proposed = default_unlabelled(self.class_field.currentData() or "", self.area_kind.currentData())
+        field, sampled = self.class_field.currentData() or "", self._points or self._lines
+        proposed = default_unlabelled(field, self.area_kind.currentData(), sampled)
         with QSignalBlocker(self.unlabelled):
             (self.unknown if proposed == "unknown" else self.background).setChecked(True)
 

@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...contract import Labels
+from ...contract import DRAWN_GROUP, Labels, params_of
 from ...forms.fields import grouped
 from ...jobs.choices import DataChoices
 from ...panel.texts import tr
 
-LABEL_FIELDS = grouped(Labels)
+DRAWN_FIELDS = tuple(name for name in grouped(Labels) if params_of(Labels)[name].group == DRAWN_GROUP)
+"""Settings of points and lines, below the label layer."""
+LABEL_FIELDS = grouped(Labels, *DRAWN_FIELDS)
 """Settings of the labels in the group of options."""
 
 
@@ -45,6 +47,8 @@ class RasterRow:
 
 def unlabelled_note(choices: DataChoices) -> str:
     """Return what follows from the choice for unlabelled pixels."""
+    if choices.sampled and choices.unlabelled == "unknown" and choices.class_field:
+        return tr("Points and lines are samples: only the pixels that they label are used.")
     if choices.risks_false_background:
         return tr(
             "⚠ Every pixel of the rasters without a polygon will be labelled background. Is every object mapped, "

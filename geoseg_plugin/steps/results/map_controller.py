@@ -285,7 +285,11 @@ class MapResultsController(QObject):
 
     def _labels(self, choices: ComparisonChoices) -> LabelSnapshot:
         layer = self.services.project.mapLayer(choices.label_layer_id)
-        wrong = [item for item in problems(layer) if item.severity == "error"] if layer is not None else []
+        wrong = (
+            [item for item in problems(layer, labels=True) if item.severity == "error"]
+            if layer is not None
+            else []
+        )
         if wrong:
             raise GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint)
         if not isinstance(layer, (QgsRasterLayer, QgsVectorLayer)):

@@ -132,10 +132,10 @@ class MapResults(QWidget):
         self.sample.layerChanged.connect(lambda _layer: self._enable())
 
     def _add_comparison(self) -> None:
-        why = tr("Any polygons or class raster that were not used for training.")
+        why = tr("Any polygons, lines, points or class raster that were not used for training.")
         form = self._folded(tr("Compare with labels"), why)
-        kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
-        self.labels = LayerBox(kinds, tr("choose polygons or a raster of classes"))
+        kinds = Qgis.LayerFilter.HasGeometry | Qgis.LayerFilter.RasterLayer
+        self.labels = LayerBox(kinds, tr("choose a vector layer or a raster of classes"))
         self.labels.layerChanged.connect(
             lambda layer: self.labels_chosen.emit(layer.id() if layer is not None else "")
         )
@@ -228,7 +228,7 @@ class MapResults(QWidget):
     def set_class_fields(self, fields: Sequence[str], proposed: str) -> None:
         """Show the fields of the label layer."""
         self.class_field.clear()
-        self.class_field.addItem(tr("One class: every polygon") if fields else tr("Values of the raster"), "")
+        self.class_field.addItem(tr("One class: every feature") if fields else tr("Values of the raster"), "")
         for name in fields:
             self.class_field.addItem(name, name)
         self.class_field.setEnabled(bool(fields))

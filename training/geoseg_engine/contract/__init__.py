@@ -32,6 +32,7 @@ from .data import (
     AUTO_UNLABELLED,
     DATA_OF_KINDS,
     DERIVATIONS,
+    DRAWN_GROUP,
     EXPRESSION,
     IGNORE,
     RELIEF_ATTRIBUTES,
@@ -54,10 +55,12 @@ from .data import (
     Resampling,
     Scaling,
     Series,
+    SizeUnit,
     Source,
     SourceKind,
     Unlabelled,
     default_unlabelled,
+    with_unlabelled,
 )
 from .data_jobs import (
     RECIPE_SUFFIX,

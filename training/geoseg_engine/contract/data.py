@@ -63,10 +63,14 @@ Scaling = Literal["zscore", "robust", "minmax", "none"]
 SourceKind = Literal["raster", "series", "vector"]
 AreaKind = Literal["rasters", "concave_hull", "convex_hull", "bounds", "polygons", "extent"]
 Unlabelled = Literal["background", "unknown"]
+SizeUnit = Literal["px", "m"]
 AUTO_UNLABELLED = "auto"
 """Decided by the job that uses the labels; see `default_unlabelled`."""
 TERRAIN_DEFAULTS: dict[str, float | str] = {"tpi": 0.0, "local_relief": 500.0, "multiscale_tpi": "50,150,450"}
 """Radii in metres that a recipe means which names none; 0 is the eight neighbours."""
+
+DRAWN_GROUP = "Points and lines"
+"""Heading of the settings of labels that matter only where labels are points or lines."""
 
 File = Annotated[str, Param("File", reads=True)]
 
@@ -268,10 +272,11 @@ class LabelLayer:
 
 @dataclass(frozen=True)
 class Labels:
-    """Label polygons, or a raster of classes, and how they become classes.
+    """Labels as polygons, lines and points, or as a raster of classes, and how they become classes.
 
     Attributes:
-        path, layer: polygon file (an empty layer is the only one of polygons), or a raster of kind `raster`.
+        path, layer: vector file (an empty layer is the only one of polygons, or the only one), or a raster of kind
+            `raster`.
         name: the layer's name as the user sees it.
         class_field: field with the class; empty means one class.
         classes: legend order with names and colours; empty takes the field's values in sorted order.
@@ -279,8 +284,8 @@ class Labels:
             legend follows from 1; with "unknown" the legend starts at 0.
         unlabelled: what ground inside the area without polygon means. Of a raster with a class background of its own,
             pixels without value are unknown all the same.
-        kind: `polygons` or `raster`; values of a raster are classes, named by its categories and coloured by
-            its palette; its nodata is ground without label, ground outside it is ignored.
+        kind: `polygons` (with lines and points) or `raster`; values of a raster are classes, named by its categories
+            and coloured by its palette; its nodata is ground without label, ground outside it is ignored.
         excluded: values of the field whose ground is ignored, whatever else is drawn there.
         more: further layers of polygons; where layers overlap the later class wins, as within one. Their classes
             join the legend by value or name, else at its end.
@@ -288,6 +293,8 @@ class Labels:
             it, rounded up, on each side.
         all_touched: a polygon takes every pixel it touches, not only those whose centre it holds.
         min_area_px: connected pieces of a class smaller than this many pixels are ignored.
+        point_radius, line_width: in `size_unit`; a point is a disc, a line a strip. 0 is one pixel.
+        size_unit: pixels of the grid, or true metres.
     """
 
     path: File
@@ -337,33 +344,71 @@ class Labels:
             key="MIN_AREA",
         ),
     ] = 0
+    point_radius: Annotated[
+        float,
+        Param(
+            "Point radius",
+            "A point labels the pixels whose centre is within this distance; without one, the pixel that holds it.",
+            low=0,
+            high=100_000,
+            step=1,
+            auto="one pixel",
+            group=DRAWN_GROUP,
+            guide="points-and-lines-as-labels",
+        ),
+    ] = 0.0
+    line_width: Annotated[
+        float,
+        Param(
+            "Line width",
+            "A line labels the pixels whose centre is within half this width; without a width, it is one pixel wide.",
+            low=0,
+            high=100_000,
+            step=1,
+            auto="one pixel",
+            group=DRAWN_GROUP,
+            guide="points-and-lines-as-labels",
+        ),
+    ] = 0.0
+    size_unit: Annotated[
+        SizeUnit,
+        Param(
+            "Unit of radius and width",
+            "Pixels of the grid, or true metres.",
+            labels={"px": "pixels", "m": "metres"},
+            group=DRAWN_GROUP,
+            guide="points-and-lines-as-labels",
+        ),
+    ] = "px"
 
     def __post_init__(self) -> None:
         make_plain(self, "name")
 
 
-def default_unlabelled(class_field: str, area_kind: AreaKind) -> Unlabelled:
+def default_unlabelled(class_field: str, area_kind: AreaKind, sampled: bool = False) -> Unlabelled:
     """Return what unlabelled pixels inside the area are unless the user chooses.
 
     Args:
         class_field: field with the classes; empty where the labels are one class, which needs a background.
         area_kind: of the area. Polygons of an area, and all that the rasters cover, state where the labels are
             complete; a hull of the labels or an extent does not.
+        sampled: whether points or lines are among the labels: these are samples, complete in no area.
     """
-    complete = area_kind in ("polygons", "rasters")
+    complete = area_kind in ("polygons", "rasters") and not sampled
     return "unknown" if class_field and not complete else "background"
 
 
-def with_unlabelled(labels: Labels, area: Area) -> Labels:
+def with_unlabelled(labels: Labels, area: Area, sampled: bool = False) -> Labels:
     """Return labels whose automatic meaning of unlabelled pixels is decided.
 
     Args:
         labels: as they are given.
         area: where they are used.
+        sampled: as of `default_unlabelled`; only who has read the labels knows.
     """
     if labels.unlabelled != AUTO_UNLABELLED:
         return labels
-    return replace(labels, unlabelled=default_unlabelled(labels.class_field, area.kind))
+    return replace(labels, unlabelled=default_unlabelled(labels.class_field, area.kind, sampled))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from .data import (
     GridRequest,
     Labels,
     Source,
-    with_unlabelled,
 )
 from .errors import Problem
 from .job import MAX_SEED, POLYGONS, RASTERS, Job
@@ -156,9 +155,6 @@ class RasterizeJob(Job):
     labels: LabelSource
     area: LabelledArea = Area()
     output: Annotated[str, Param("Label raster", writes=RASTERS)] = "labels.tif"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", with_unlabelled(self.labels, self.area))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
@@ -341,9 +337,6 @@ class CheckJob(Job):
     output: Annotated[str, Param("Report", "JSON file.", writes=())] = "checks.json"
     findings: Annotated[str, Param("Findings", "GeoPackage.", writes=POLYGONS)] = ""
     intermediates: Intermediates = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", with_unlabelled(self.labels, self.area))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from .checks import label_problems, when
-from .data import SPLITS, Area, Labels, with_unlabelled
+from .data import SPLITS, Area, Labels
 from .errors import Problem
 from .job import DEVICE, POLYGONS, SEED, Job
 from .parameter import Param
@@ -82,10 +82,6 @@ class EvaluateJob(Job):
             "If it is known: labels that it was trained on are then reported.",
         ),
     ] = ""
-
-    def __post_init__(self) -> None:
-        if self.truth is not None:
-            object.__setattr__(self, "truth", with_unlabelled(self.truth, self.area))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, split_address
+from ..contract import IGNORE, EvaluateJob, GeoSegError, Grid, LabelClass, Labels, Problem, split_address
 from ..dataset.labels.burning import BurntPolygons
 from ..raster.grid import Window, pixel_size
 from ..raster.interpolation import pixels_at
@@ -120,6 +120,12 @@ def polygon_map(path: Path, layer: str, field: str) -> MapSource:
     labels = Labels(str(path), layer, name, field, unlabelled="background")
     crs = crs_text(parse_crs(layer_crs(place, name) or "EPSG:4326"))  # without one, reading it is refused
     polygons = read_labels(labels, crs)
+    if polygons.points + polygons.lines == len(polygons.geometries):
+        raise GeoSegError(
+            "not_polygons",
+            f"Layer '{name}' holds {polygons.things}, but a map consists of areas.",
+            "Choose a polygon layer, or a class raster.",
+        )
 
     def on(grid: Grid, table: Table) -> Ids:
         burnt = BurntPolygons(read_labels(labels, grid), grid, 0, all_touched=False)

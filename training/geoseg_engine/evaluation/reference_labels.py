@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ..contract import (
+    AUTO_UNLABELLED,
     IGNORE,
     Area,
     EvaluateJob,
@@ -84,6 +85,8 @@ def open_reference_labels(job: EvaluateJob, folder: Path, found: MapSource) -> R
         more=tuple(replace(item, path=str(folder / item.path)) for item in truth.more),
     )
     area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
+    if labels.unlabelled == AUTO_UNLABELLED:
+        labels = present(read_labels(labels, found.crs, area).labels, "the settings of labels")
     labels, problems = check_labels(labels, found)
     grid, grid_problems = common_grid(labels, area, found, job.pixel_size)
     polygons = read_labels(labels, grid)
@@ -106,7 +109,7 @@ def open_reference_labels(job: EvaluateJob, folder: Path, found: MapSource) -> R
         return [
             *problems,
             *background_warning(labels, area, polygons, part),
-            *overlaps(labels, tally.overlap_px),
+            *overlaps(labels, tally.overlap_px, polygons.things),
             *rare_classes(polygons, tally.pixels),
         ]
 

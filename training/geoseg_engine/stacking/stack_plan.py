@@ -109,7 +109,7 @@ def on_grid(polygons: LabelPolygons, grid: Grid) -> np.ndarray:
     if not len(found):
         raise GeoSegError(
             "labels_outside",
-            f"None of the {len(polygons.geometries)} label polygons is on the rasters.",
+            f"None of the {len(polygons.geometries)} label {polygons.things} is on the rasters.",
             "Check the CRS of the label layer, or choose other rasters.",
         )
     return found

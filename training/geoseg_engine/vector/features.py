@@ -23,7 +23,7 @@ from .files import field_names, find_layer
 from .placement import moved_to
 from .reading import Column, Table, features_named, read_table
 from .reprojection import turn_of, wide_sides
-from .shapes import Shapes, polygons_of, valid
+from .shapes import Shapes, drawn_of, polygons_of, valid
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,21 @@ def read_polygons(
             "Choose a polygon layer.",
         )
     return _fit(table, shapes, wrong, "polygon", name, own_crs, on)
+
+
+def read_drawn(path: str, layer: str, name: str, on: Grid | str, fields: Sequence[str] = ()) -> Features:
+    """Read what a label layer holds, as `read_polygons`: polygons, lines and points, one kind a feature (`drawn_of`).
+
+    Args:
+        path, layer, name, on, fields: as in `read_polygons`; an empty layer is the only one of polygons, or the only
+            one with geometry where none has polygons.
+
+    Raises:
+        GeoSegError: as `read_polygons`, but for `not_polygons` only where there is no geometry at all.
+    """
+    table = _read(path, layer, name, fields, polygons=True, others=True)
+    shapes, wrong = valid(table.shapes)
+    return _fit(table, drawn_of(shapes), wrong, "geometry", name, "", on)
 
 
 def read_features(
@@ -134,8 +149,10 @@ def check_field(fields: Collection[str], field: str, name: str) -> None:
         )
 
 
-def _read(path: str, layer: str, name: str, fields: Sequence[str], polygons: bool = False) -> Table:
-    found = find_layer(path, layer, name, polygons)
+def _read(
+    path: str, layer: str, name: str, fields: Sequence[str], polygons: bool = False, others: bool = False
+) -> Table:
+    found = find_layer(path, layer, name, polygons, others)
     if fields:
         known = field_names(found, name)
         for wanted in fields:

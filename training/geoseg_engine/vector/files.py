@@ -35,6 +35,12 @@ FEATURE_FILES = (
 )  # fmt: skip
 """Files that are searched in archives and folders."""
 
+TABLES = (".csv", ".tsv")
+LONGITUDES = ("longitude", "lon", "long", "lng")
+LATITUDES = ("latitude", "lat", "lat", "lat")
+"""Names of fields with degrees of WGS 84, as GPS receivers give them; each longitude has its latitude."""
+
+XY_NAMES = (("x", "y"), ("easting", "northing"), ("x_coord", "y_coord"), ("xcoord", "ycoord"))
 MAX_REASON_LENGTH = 100
 PERHAPS_FEATURES = (".json", ".csv")
 """Files that may also be something else."""
@@ -87,6 +93,7 @@ class VectorLayer:
         kind: geometry type as the file declares it; empty if it was not read, None for a table.
         title: its name where several are listed.
         subset: SQL condition on its features; empty is all.
+        columns: of a table of points, the fields of x and y; None where features have geometries of their own.
     """
 
     dataset: str
@@ -94,9 +101,23 @@ class VectorLayer:
     kind: str | None = ""
     title: str = ""
     subset: str = ""
+    columns: tuple[str, str] | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Options with which GDAL opens the dataset."""
+        if self.columns is None:
+            return {}
+        x, y = self.columns
+        return {"X_POSSIBLE_NAMES": x, "Y_POSSIBLE_NAMES": y}
+
+    @property
+    def stated_crs(self) -> str:
+        """CRS that the names of the columns state; empty for other layers."""
+        return "EPSG:4326" if self.columns is not None and self.columns[0].lower() in LONGITUDES else ""
 
 
-def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> VectorLayer:
+def find_layer(path: str, layer: str, name: str, polygons: bool = False, others: bool = False) -> VectorLayer:
     """Return the layer that a path and a name mean.
 
     Args:
@@ -104,6 +125,7 @@ def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> Vect
         layer: its name in the file; empty for the only one.
         name: of the layer, for messages.
         polygons: only layers that may hold polygons count.
+        others: where none holds polygons, layers of points and lines count.
 
     Raises:
         GeoSegError: `file_missing`, `cannot_open`, `no_layer`, `several_layers`.
@@ -112,14 +134,15 @@ def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> Vect
     layer = layer or options.get("layername", "")
     with reading_errors(address, name):
         if layer and not _holder(address):
-            return VectorLayer(address, layer, subset=options.get("subset", ""))
+            named = VectorLayer(address, layer, subset=options.get("subset", ""))
+            return replace(named, columns=_columns_of(named)) if _is_table(address) else named
         found = list(_layers(address))
         if layer:
             chosen = [item for item in found if layer in (item.name, item.title)]
         elif options.get("layerid", "").isdigit():
             chosen = found[int(options["layerid"]) :][:1]
         else:
-            chosen = _candidates(found, polygons)
+            chosen = _candidates(found, polygons, others)
     if len(chosen) > 1:
         raise _several(address, name, chosen, polygons)
     if not chosen:
@@ -221,7 +244,8 @@ def _no_layer(path: str, layer: str, found: list[VectorLayer]) -> GeoSegError:
 
 
 def _several(path: str, name: str, found: list[VectorLayer], polygons: bool) -> GeoSegError:
-    what = "layers of polygons" if polygons else "layers"
+    of_polygons = polygons and all(_declares_polygons(item) for item in found)
+    what = "layers of polygons" if of_polygons else "layers"
     titles = sorted(item.title for item in found)
     listed = ", ".join(f"'{title}'" for title in titles[:12])
     more = f" and {len(found) - 12} more" if len(found) > 12 else ""
@@ -232,7 +256,7 @@ def _several(path: str, name: str, found: list[VectorLayer], polygons: bool) -> 
     )
 
 
-def _candidates(found: list[VectorLayer], polygons: bool) -> list[VectorLayer]:
+def _candidates(found: list[VectorLayer], polygons: bool, others: bool) -> list[VectorLayer]:
     """The possible layers where none is named: with geometry, with features, with polygons if needed."""
     spatial = [item for item in found if item.kind is not None]
     if not spatial:
@@ -242,7 +266,7 @@ def _candidates(found: list[VectorLayer], polygons: bool) -> list[VectorLayer]:
         unsure = [item for item in spatial if (item.kind or "").startswith(("Unknown", "GeometryCollection"))]
         if len(declared) + len(unsure) > 1:
             unsure = [item for item in unsure if _holds_polygons(item)]
-        spatial = declared + unsure or spatial[:1]
+        spatial = declared + unsure or (spatial if others else spatial[:1])
     if len(spatial) > 1:
         spatial = [item for item in spatial if _feature_count(item)] or spatial[:1]
     return spatial
@@ -265,7 +289,7 @@ def _wkb_type(blob: bytes) -> int:
 def _feature_count(layer: VectorLayer) -> int:
     dataset = gdal_name(layer.dataset)
     try:
-        facts = pyogrio.read_info(dataset, layer=layer.name, force_feature_count=True)
+        facts = pyogrio.read_info(dataset, layer=layer.name, force_feature_count=True, **layer.options)
     except GeometryError:
         return 1
     return int(facts["features"])
@@ -323,7 +347,23 @@ def _layers_of(dataset: str) -> Iterator[VectorLayer]:
     except GeometryError:
         listed = [(layer, _kind_of(dataset, layer)) for layer in _names_in_geopackage(dataset)]
     for layer, kind in listed:
-        yield VectorLayer(dataset, layer, kind, layer)
+        found = VectorLayer(dataset, layer, kind, layer)
+        columns = _columns_of(found) if kind is None and _is_table(dataset) else None
+        yield found if columns is None else replace(found, kind="Point", columns=columns)
+
+
+def _is_table(dataset: str) -> bool:
+    return dataset.lower().endswith(TABLES)
+
+
+def _columns_of(layer: VectorLayer) -> tuple[str, str] | None:
+    """Fields of x and y of a table without geometries; None without such fields."""
+    facts = pyogrio.read_info(gdal_name(layer.dataset), layer=layer.name)
+    if facts["geometry_type"] is not None:
+        return None
+    known = {str(field).strip().lower(): str(field) for field in facts["fields"]}
+    pairs = (*zip(LONGITUDES, LATITUDES, strict=True), *XY_NAMES)
+    return next(((known[x], known[y]) for x, y in pairs if x in known and y in known), None)
 
 
 def _kind_of(dataset: str, layer: str) -> str | None:
@@ -380,9 +420,9 @@ def _facts(layer: VectorLayer, name: str) -> dict[str, Any]:
     dataset = gdal_name(layer.dataset)
     with reading_errors(layer.dataset, name, layer.name):
         try:
-            facts: dict[str, Any] = pyogrio.read_info(dataset, layer=layer.name)
+            facts: dict[str, Any] = pyogrio.read_info(dataset, layer=layer.name, **layer.options)
         except GeometryError:
             facts = pyogrio.read_info(gdal_name(untyped(layer)))
         except UnicodeDecodeError:
-            facts = pyogrio.read_info(dataset, layer=layer.name, encoding=BYTES)
-        return facts
+            facts = pyogrio.read_info(dataset, layer=layer.name, encoding=BYTES, **layer.options)
+        return {**facts, "crs": facts["crs"] or layer.stated_crs}

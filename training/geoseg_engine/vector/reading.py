@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import GeometryError
 
 from ..contract import GeoSegError, Problem, parse_json
-from .files import BYTES, VectorLayer, gdal_name, reading_errors, untyped
+from .files import BYTES, TABLES, VectorLayer, gdal_name, reading_errors, untyped
 from .wkb import salvaged
 
 KINDS = {
@@ -85,8 +85,8 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
         name: of the layer, for messages.
 
     Raises:
-        GeoSegError: `cannot_open`, `no_layer`, `not_polygons` for a table without geometry, `not_values` for a field of
-            binary data.
+        GeoSegError: `cannot_open`, `no_layer`, `not_polygons` for a table without geometries or coordinates,
+            `not_values` for a field of binary data.
     """
     wanted = list(dict.fromkeys(fields))
     with reading_errors(layer.dataset, name, layer.name):
@@ -94,7 +94,13 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
         problems: list[Problem] = []
         columns = _columns(layer, facts, data, wanted, problems, name)
     if blobs is None:
-        raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
+        hint = (
+            "Name its coordinates lon and lat (degrees of WGS 84), or x and y (their CRS in a .prj file beside it); or "
+            "load it in QGIS as points."
+            if layer.dataset.lower().endswith(TABLES)
+            else "Choose a layer of polygons, lines or points."
+        )
+        raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", hint)
     binary = [title for title in wanted if columns[title].kind == "binary"]
     if binary:
         raise GeoSegError(
@@ -103,7 +109,7 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
             "Choose a field of texts or numbers.",
         )
     shapes, mended = _shapes(blobs)
-    return Table(facts["crs"] or "", numbers, shapes, mended, columns, problems)
+    return Table(facts["crs"] or layer.stated_crs, numbers, shapes, mended, columns, problems)
 
 
 def read_values(layer: VectorLayer, maximum: int, name: str) -> dict[str, Column]:
@@ -127,7 +133,7 @@ def _raw(
 ) -> tuple[dict[str, Any], Any, Any, Any]:
     """What pyogrio reads: facts, numbers, geometries as WKB, a column per field; texts as bytes if UTF-8 is broken."""
     request: dict[str, Any] = {"layer": layer.name, "return_fids": True, "datetime_as_string": True}
-    request |= {"columns": fields, **options}
+    request |= {"columns": fields, **options, **layer.options}
     condition = " AND ".join(f"({text})" for text in (layer.subset, options.get("where", "")) if text)
     if layer.subset.strip().upper().startswith("SELECT "):
         request |= {"sql": layer.subset, "layer": None}

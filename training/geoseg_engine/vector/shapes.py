@@ -7,6 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 POLYGONS, COLLECTION = (3, 6), 7
+LINES_AND_POINTS = (0, 1, 2, 4, 5)
 Shapes = NDArray[np.object_]
 
 
@@ -40,6 +41,26 @@ def polygons_of(shapes: Shapes) -> Shapes:
         found[place] = shapely.union_all(valid(parts[shapely.get_type_id(parts) == 3])[0])
     nothing = shapely.is_missing(found) | shapely.is_empty(found)
     found[nothing | ~np.isin(shapely.get_type_id(found), POLYGONS)] = None
+    return found
+
+
+def drawn_of(shapes: Shapes) -> Shapes:
+    """Return geometries of one kind each: polygons as `polygons_of`, else lines, else points; None without any.
+
+    Of a collection the parts of the highest dimension count: lines and points beside polygons are what repairs and
+    overlays leave behind.
+    """
+    found = polygons_of(shapes)
+    kinds = shapely.get_type_id(shapes)
+    other = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes)) & np.isin(kinds, LINES_AND_POINTS)
+    found[other] = shapes[other]
+    for place in np.flatnonzero((kinds == COLLECTION) & shapely.is_missing(found)):
+        parts, _ = simple_parts(shapes[place : place + 1])
+        parts = parts[~shapely.is_empty(parts)]
+        dimensions = shapely.get_dimensions(parts)
+        if len(parts) and dimensions.max() < 2:
+            many = shapely.multilinestrings if dimensions.max() == 1 else shapely.multipoints
+            found[place] = many(parts[dimensions == dimensions.max()])
     return found
 
 

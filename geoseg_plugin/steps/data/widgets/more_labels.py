@@ -31,7 +31,7 @@ class MoreLabelLayers(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
+        self.layer = LayerBox(Qgis.LayerFilter.HasGeometry, tr("choose a vector layer"))
         self.field = QComboBox()
         self.field.setAccessibleName(tr("Field with the class"))
         self.add_button, self.remove_button = QPushButton(tr("Add")), QPushButton(tr("Remove"))

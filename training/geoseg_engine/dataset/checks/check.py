@@ -145,7 +145,7 @@ def _every_band(sources: tuple[Source, ...]) -> tuple[tuple[Band, ...], list[Pro
 
 def _read(job: CheckJob, findings: Findings) -> LabelPolygons | None:
     try:
-        polygons = read_labels(job.labels, findings.grid or "EPSG:4326")
+        polygons = read_labels(job.labels, findings.grid or "EPSG:4326", job.area)
     except GeoSegError as error:
         findings.problems.append(as_problem(error))
         return None
@@ -156,10 +156,12 @@ def _read(job: CheckJob, findings: Findings) -> LabelPolygons | None:
 
 def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -> None:
     grid = present(findings.grid, "the grid")
+    labels = present(polygons.labels, "the settings of labels")
     on_rasters = touching(polygons.geometries, grid)
     outside = int((~on_rasters).sum())
     if outside:
-        findings.problems.append(_outside(label_title(job.labels), outside, len(on_rasters)))
+        name, things = label_title(labels), polygons.things
+        findings.problems.append(_outside(name, outside, len(on_rasters), things))
     if not on_rasters.any():
         return
     try:
@@ -168,13 +170,13 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
         findings.problems.append(as_problem(error))
         return
     findings.problems += of_area
-    burner = Burner(grid, polygons, area, fill_id(job.labels, polygons))
+    burner = Burner(grid, polygons, area, fill_id(labels, polygons))
     for window in windows(grid, BURN_PX):
         burner.burn(window)
     findings.tally = burner.tally
     found = [
-        *label_problems(job.labels, job.area, polygons, grid, burner.tally, []),
-        *hull_only(job.labels, job.area, burner.tally, smallest_source_px(job.sources, grid)),
+        *label_problems(labels, job.area, polygons, grid, burner.tally, []),
+        *hull_only(labels, job.area, burner.tally, smallest_source_px(job.sources, grid)),
     ]
     findings.problems += [
         replace(problem, severity="error") if problem.code in BLOCKING else problem for problem in found
@@ -184,21 +186,23 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
             Problem(
                 "no_labels_left",
                 "No pixel has a label.",
-                "Draw polygons inside the area; are they smaller than a pixel?",
+                f"Draw {polygons.things} inside the area; are they smaller than a pixel?"
+                if polygons.things == "polygons"
+                else f"Draw {polygons.things} inside the area.",
             )
         )
 
 
-def _outside(name: str, outside: int, polygons: int) -> Problem:
-    if outside == polygons:
+def _outside(name: str, outside: int, total: int, things: str) -> Problem:
+    if outside == total:
         return Problem(
             "labels_outside",
-            f"None of the {polygons} polygons of '{name}' is on the rasters.",
+            f"None of the {total} {things} of '{name}' is on the rasters.",
             "Check the CRS of the label layer, or choose other rasters.",
         )
     return Problem(
         "labels_outside",
-        f"{outside} of the {polygons} polygons of '{name}' are outside the area that the rasters share and are "
+        f"{outside} of the {total} {things} of '{name}' are outside the area that the rasters share and are "
         "ignored.",
         "Ignore this if it is intended; otherwise add rasters that cover them.",
         "warning",

@@ -1,4 +1,4 @@
-"""Faults of label polygons, each with a place, a reason and the feature to correct."""
+"""Faults of label polygons, lines and points, each with a place, a reason and the feature to correct."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ import shapely
 
 from ...contract import Grid, LabelLayer, Labels, Problem, counted
 from ...outputs import whole_file
-from ...raster.grid import affine_of, pixel_size
+from ...raster.grid import affine_of, full_window, pixel_size
 from ...raster.sources import parse_crs
 from ...stacking.stack_plan import touching
+from ...vector.buffers import AREA, LINE, POINT, buffered
 from ...vector.files import find_layer
 from ...vector.geopackage import write_layer
 from ...vector.legend import Valued, excluded_of
 from ...vector.placement import moved_to
-from ...vector.polygons import label_title
+from ...vector.polygons import buffer_size, label_title, things_of
 from ...vector.reading import Column, read_table
-from ...vector.shapes import polygons_of, valid
+from ...vector.scan_fill import ScanFill
+from ...vector.shapes import drawn_of, polygons_of, valid
 from ..labels.problems import few_or_all
 
 LAYER = "findings"
@@ -75,7 +77,8 @@ class DrawnLayer:
         features: their ids.
         classes: their class as text; empty where there is none.
         raw: geometries as drawn, without Z; None where there is none, or none that can be read.
-        shapes: valid polygons in the CRS of the findings; None where there is none.
+        shapes: valid areas in the CRS of the findings, discs for points and strips for lines; None where there is none.
+        placed: valid polygons, lines and points there.
         own_crs: of the layer.
         grid: of the findings.
     """
@@ -85,17 +88,34 @@ class DrawnLayer:
     classes: list[str]
     raw: np.ndarray
     shapes: np.ndarray
+    placed: np.ndarray
     own_crs: pyproj.CRS
     grid: Grid
     usable: np.ndarray = field(init=False)
+    is_area: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.usable = np.flatnonzero(~shapely.is_missing(self.shapes))
+        self.is_area = shapely.get_dimensions(self.placed) == AREA
+
+    @property
+    def things(self) -> str:
+        """Return what the usable features are, for messages."""
+        kinds = shapely.get_dimensions(self.placed[self.usable])
+        return things_of(len(kinds), int((kinds == POINT).sum()), int((kinds == LINE).sum()))
+
+    def thing(self, place: int) -> str:
+        """Return what a feature is, for messages.
+
+        Args:
+            place: index of the feature in the layer.
+        """
+        return {POINT: "point", LINE: "line"}.get(int(shapely.get_dimensions(self.placed[place])), "polygon")
 
     def finding(
         self, place: int, code: str, reason: str, geometry: shapely.Geometry | None = None
     ) -> Finding:
-        """Return a finding about one feature, at its polygon unless another geometry is given.
+        """Return a finding about one feature, at its area unless another geometry is given.
 
         Args:
             place: index of the feature in the layer.
@@ -112,7 +132,7 @@ class DrawnLayer:
 
 
 def read_drawn(labels: Labels, grid: Grid) -> list[DrawnLayer]:
-    """Read every feature of the label layers, faulty ones included, with polygons in the CRS of a grid.
+    """Read every feature of the label layers, faulty ones included, with areas in the CRS of a grid.
 
     Args:
         labels: with further layers.
@@ -130,7 +150,7 @@ def _read_layer(layer: Labels | LabelLayer, grid: Grid, named: dict[str, str], l
     """One layer; what the user excluded is left out, and values merged into a class have its name."""
     name, field = label_title(layer), layer.class_field
     table = read_table(
-        find_layer(layer.path, layer.layer, name, polygons=True), [field] if field else [], name
+        find_layer(layer.path, layer.layer, name, polygons=True, others=True), [field] if field else [], name
     )
     own = parse_crs(table.crs)
     column = table.columns.get(field, Column([name] * len(table.shapes)))
@@ -138,17 +158,19 @@ def _read_layer(layer: Labels | LabelLayer, grid: Grid, named: dict[str, str], l
     excluded = excluded_of(labels, valued) if field else frozenset()
     kept = np.array([text not in excluded for text in valued.texts], bool)
     classes = [named.get(text or "", text or "") for text in valued.texts]
-    shapes = polygons_of(valid(table.shapes)[0])
-    present = ~shapely.is_missing(shapes)
-    shapes[present] = moved_to(shapes[present], own, grid)
-    kept &= ~shapely.is_empty(shapes)  # far from the grid
-    shapes[~np.isfinite(shapely.bounds(shapes)).all(axis=1)] = None
+    placed = drawn_of(valid(table.shapes)[0])
+    present = ~shapely.is_missing(placed)
+    placed[present] = moved_to(placed[present], own, grid)
+    kept &= ~shapely.is_empty(placed)  # far from the grid
+    placed[~np.isfinite(shapely.bounds(placed)).all(axis=1)] = None
+    placed = placed[kept]
     chosen = [text for text, keep in zip(classes, kept, strict=True) if keep]
-    return DrawnLayer(name, table.numbers[kept], chosen, table.shapes[kept], shapes[kept], own, grid)
+    shapes = buffered(placed, buffer_size(labels), grid).shapes
+    return DrawnLayer(name, table.numbers[kept], chosen, table.shapes[kept], shapes, placed, own, grid)
 
 
 def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterator[Finding]:
-    """Yield the faults of single features: no polygon, invalid, outside, tiny, narrow, duplicate, without class.
+    """Yield the faults of single features: no geometry, invalid, outside, tiny, narrow, duplicate, without class.
 
     Args:
         layer: the features.
@@ -159,10 +181,9 @@ def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterato
     yield from _invalid(layer)
     inside = touching(layer.shapes[layer.usable], grid)
     for place in layer.usable[~inside]:
-        yield layer.finding(
-            place, "labels_outside", "The polygon is outside the area that the rasters share."
-        )
-    yield from _small(layer, layer.usable[inside], grid, min_area_px)
+        reason = f"The {layer.thing(place)} is outside the area that the rasters share."
+        yield layer.finding(place, "labels_outside", reason)
+    yield from _small(layer, layer.usable[inside & layer.is_area[layer.usable]], grid, min_area_px)
     yield from _twice(layer)
     for place in layer.usable:
         if not layer.classes[place]:
@@ -172,7 +193,7 @@ def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterato
 
 
 def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator[Finding]:
-    """Yield a finding at each polygon of a class with fewer polygons on the rasters than there are splits.
+    """Yield a finding at each feature of a class with fewer features on the rasters than there are splits.
 
     A polygon as large as several tiles counts as that many, since blocks cut it.
 
@@ -197,7 +218,7 @@ def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator
         name = layer.classes[place]
         if pieces[name] < MIN_POLYGONS:
             reason = (
-                f"Class '{name}' has {counted(counts[name], 'polygon')} on the rasters: too few for training, "
+                f"Class '{name}' has {counted(counts[name], layer.things[:-1])} on the rasters: too few for training, "
                 "validation and test."
             )
             yield layer.finding(place, "class_too_rare", reason)
@@ -277,11 +298,11 @@ def _small(layer: DrawnLayer, places: np.ndarray, grid: Grid, min_area_px: int) 
 
 def _twice(layer: DrawnLayer) -> Iterator[Finding]:
     seen: dict[tuple[bytes, str], int] = {}
-    shapes = shapely.to_wkb(shapely.normalize(layer.shapes[layer.usable]))
+    shapes = shapely.to_wkb(shapely.normalize(layer.placed[layer.usable]))
     for place, shape in zip(layer.usable, shapes, strict=True):
         first = seen.setdefault((shape, layer.classes[place]), int(place))
         if first != place:
-            reason = f"The polygon repeats feature {layer.features[first]} exactly."
+            reason = f"The {layer.thing(place)} repeats feature {layer.features[first]} exactly."
             yield layer.finding(place, "duplicate", reason)
 
 
@@ -303,7 +324,7 @@ def problems_of(findings: list[Finding], layers: list[DrawnLayer], min_area_px: 
     rare = sorted({item.reason for item in findings if item.code == "class_too_rare"})
     problems += few_or_all(
         [Problem("class_too_rare", reason, "Draw more of it in other places.", "warning") for reason in rare],
-        f"{len(rare)} classes have too few polygons on the rasters for training, validation and test.",
+        f"{len(rare)} classes have too few {_things(layers)} on the rasters for training, validation and test.",
         "Draw more of them in other places, or check that the right field is chosen as class field.",
     )
     hint = "Compare polygons and image on the map, and move the layer that is wrong."
@@ -313,13 +334,19 @@ def problems_of(findings: list[Finding], layers: list[DrawnLayer], min_area_px: 
     return problems
 
 
+def _things(layers: list[DrawnLayer]) -> str:
+    """What the features of all layers are, for messages."""
+    found = {layer.things for layer in layers}
+    return found.pop() if len(found) == 1 else "features"
+
+
 def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int) -> Problem:
     """One sentence about some, most or all polygons of a layer; the fix depends on how many they are."""
     total = len(layer.usable)
-    whole = f"{counted(total, 'polygon')} of '{layer.name}'"
+    whole = f"{counted(total, layer.things[:-1])} of '{layer.name}'"
     of_all = f"All {whole}" if count == total else f"{count} of {whole}"
     if total == 1:
-        of_all = f"The only polygon of '{layer.name}'"
+        of_all = f"The only {layer.things[:-1]} of '{layer.name}'"
     be, s = ("is", "s") if count == 1 else ("are", "")
     maximum = count >= MAX_SHARE * total
     coarse = (
@@ -376,9 +403,10 @@ def write_findings(findings: list[Finding], path: Path, crs: str) -> None:
 
 
 def overlap_faults(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
-    """Yield overlaps of at least a pixel between polygons of different classes, and polygons mostly under another one.
+    """Yield overlaps of at least a pixel between features of different classes, and polygons mostly under another one.
 
-    Polygons of the same shape and class are `duplicate` and not reported again.
+    Polygons of the same shape and class are `duplicate` and not reported again. Where points or lines are in it, an
+    overlap is what both claim: the pixels whose centres it holds.
 
     Args:
         layers: all label layers.
@@ -391,18 +419,30 @@ def overlap_faults(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
         return
     shapes = np.array([layers[number].shapes[place] for number, place in owners], object)
     shapes[~shapely.is_valid(shapes)] = shapely.make_valid(shapes[~shapely.is_valid(shapes)])
+    is_area = np.array([layers[number].is_area[place] for number, place in owners], bool)
     one, other = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     chosen = one < other
     one, other = one[chosen][:MAX_PAIRS], other[chosen][:MAX_PAIRS]
     shared = shapely.intersection(shapes[one], shapes[other])
     width, height = pixel_size(grid)
-    areas = shapely.area(shared)
-    for index in np.flatnonzero(areas >= width * height):
+    areas_px = shapely.area(shared) / (width * height)
+    drawn = ~(is_area[one] & is_area[other])
+    areas_px[drawn] = _pixels_held(shared[drawn], grid)
+    for index in np.flatnonzero(areas_px >= 1):
         first, second = owners[one[index]], owners[other[index]]
         smaller = min(float(shapely.area(shapes[one[index]])), float(shapely.area(shapes[other[index]])))
-        yield from _overlap_findings(
-            layers, first, second, shared[index], areas[index] / (width * height), areas[index] / smaller
-        )
+        share = 0.0 if drawn[index] else areas_px[index] * (width * height) / smaller
+        yield from _overlap_findings(layers, first, second, shared[index], areas_px[index], share)
+
+
+def _pixels_held(shapes: np.ndarray, grid: Grid) -> np.ndarray:
+    """(n,) number of pixels whose centres areas hold."""
+    if not len(shapes):
+        return np.zeros(0)
+    found = polygons_of(shapes)
+    found[shapely.is_missing(found)] = shapely.Polygon()
+    runs = ScanFill(found, grid).runs(full_window(grid), np.arange(len(found)))
+    return np.bincount(runs.feature, weights=runs.length, minlength=len(found))
 
 
 def _overlap_findings(

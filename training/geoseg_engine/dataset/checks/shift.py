@@ -116,10 +116,11 @@ def shift_finding(layer: DrawnLayer, shift: Shift, grid: Grid) -> Finding:
 
 def _sample(layer: DrawnLayer, grid: Grid, rng: np.random.Generator) -> np.ndarray:
     width, height = pixel_size(grid)
-    shapes = layer.shapes[layer.usable]
+    drawn = layer.usable[layer.is_area[layer.usable]]
+    shapes = layer.shapes[drawn]
     bounds = shapely.bounds(shapes)
     sides = np.maximum((bounds[:, 2] - bounds[:, 0]) / width, (bounds[:, 3] - bounds[:, 1]) / height)
-    fit = layer.usable[(shapely.area(shapes) >= MIN_AREA_PX * width * height) & (sides <= MAX_SIDE_PX)]
+    fit = drawn[(shapely.area(shapes) >= MIN_AREA_PX * width * height) & (sides <= MAX_SIDE_PX)]
     chosen: np.ndarray = rng.permutation(fit)[:SAMPLE]
     return chosen
 

@@ -55,7 +55,7 @@ def label_problems(
         *empty_classes(labels, polygons, tally),
         *rare_classes(polygons, tally.pixels),
         *thinned_classes(labels, polygons, tally),
-        *overlaps(labels, tally.overlap_px),
+        *overlaps(labels, tally.overlap_px, polygons.things),
         *lost_labels(tally, bands),
     ]
 
@@ -117,8 +117,8 @@ def incomplete_labels(
     return [
         Problem(
             "labels_incomplete",
-            f"The polygons of '{label_title(labels)}' cover {percent(share)} of the rasters; the rest is trained as "
-            "background, whatever it is.",
+            f"The {polygons.things} of '{label_title(labels)}' cover {percent(share)} of the rasters; the rest is "
+            "trained as background, whatever it is.",
             "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or ignore "
             "unlabelled pixels (unknown).",
             "warning",
@@ -197,11 +197,11 @@ def empty_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> li
     empty = [item for item in polygons.classes if not tally.pixels.get(item.id)]
     for item in empty:
         number = int((polygons.ids == item.id).sum())
-        hint = (
-            "Draw polygons of this class inside the area, larger than a pixel, or remove it from the legend."
-        )
+        things = polygons.things
+        larger = ", larger than a pixel," if things == "polygons" else ""
+        hint = f"Draw {things} of this class inside the area{larger} or remove it from the legend."
         if item.id == 0 and labels.unlabelled == "background" and not polygons.raster:
-            why = "polygons cover the whole area"
+            why = f"{things} cover the whole area"
             hint = "Choose a wider area, or ignore unlabelled pixels (unknown)."
         elif tally.suspicious.get(item.id):
             why = f"all its pixels are {_ignored(labels)} and are ignored"
@@ -209,10 +209,10 @@ def empty_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> li
         elif polygons.raster:
             why = "no labelled pixel inside the area has its value"
         elif not number:
-            why = "no polygon has this class"
+            why = f"no {things[:-1]} has this class"
         else:
             covered = ", or other classes cover it" if tally.overlap_px else ""
-            drawn = "its polygon holds" if number == 1 else f"its {number} polygons hold"
+            drawn = f"its {things[:-1]} holds" if number == 1 else f"its {number} {things} hold"
             why = f"{drawn} no centre of a pixel inside the area{covered}"
         problems.append(
             Problem("class_without_pixels", f"Class '{item.name}' has no pixel: {why}.", hint, "warning")
@@ -252,11 +252,13 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
     """
     rare = [item for item in polygons.classes if 0 < pixels.get(item.id, 0) < RARE_PX]
     merge = ", or merge it with another class" if len(polygons.classes) > 2 else ""
+    sizes = [*(["radius"] if polygons.points else []), *(["line width"] if polygons.lines else [])]
+    larger = f", choose a larger {' or '.join(sizes)}" if sizes else ""
     each = [
         Problem(
             "rare_class",
             f"Class '{item.name}' has only {counted(pixels[item.id], 'pixel')}: its accuracy will be unreliable.",
-            f"Draw more of it{merge}.",
+            f"Draw more of it{larger}{merge}.",
             "warning",
         )
         for item in rare
@@ -268,7 +270,7 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
         each,
         f"{count} classes have fewer than {RARE_PX} pixels ({_some([item.name for item in rare])}): their accuracies "
         "will be unreliable.",
-        "Draw more of them, or merge classes. Does the field, or the raster, hold classes at all?",
+        f"Draw more of them{larger}, or merge classes. Does the field, or the raster, hold classes at all?",
     )
 
 
@@ -297,21 +299,22 @@ def thinned_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> 
     return problems
 
 
-def overlaps(labels: Labels, overlap_px: int) -> list[Problem]:
+def overlaps(labels: Labels, overlap_px: int, things: str = "polygons") -> list[Problem]:
     """Return a warning if two classes claim the same pixels.
 
     Args:
         labels: name the layer.
         overlap_px: number of such pixels.
+        things: what the labels are.
     """
     if not overlap_px:
         return []
     return [
         Problem(
             "overlap",
-            f"Polygons of different classes of '{label_title(labels)}' overlap on {counted(overlap_px, 'pixel')}; the "
-            "class later in the legend was used.",
-            "Correct the polygons, or order the legend so that the right class comes last.",
+            f"{things.capitalize()} of different classes of '{label_title(labels)}' overlap on "
+            f"{counted(overlap_px, 'pixel')}; the class later in the legend was used.",
+            f"Correct the {things}, or order the legend so that the right class comes last.",
             "warning",
         )
     ]

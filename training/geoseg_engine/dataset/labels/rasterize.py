@@ -1,9 +1,10 @@
-"""The job `rasterize`: label polygons, or a raster of classes, as class ids on the grid of a stack.
+"""The job `rasterize`: labels, drawn or as a raster of classes, as class ids on the grid of a stack.
 
-A pixel takes the class of the polygon that holds its centre; where polygons of two classes overlap, the class
-later in the legend wins. A pixel is IGNORE outside the area, without value in some band, under a
-polygon of unknown or excluded class, in the band along borders, in a patch below the minimum area, or,
-with `unlabelled="unknown"`, under no polygon. So is a nodata pixel of a class raster that has a class background.
+A pixel takes the class of the polygon that holds its centre, lines and points being areas too (`vector.buffers`);
+where polygons of two classes overlap, the class later in the legend wins. A pixel is IGNORE outside the area, without
+value in some band, under a polygon of unknown or excluded class, in the band along borders, in a patch below the
+minimum area, or, with `unlabelled="unknown"`, under no polygon. So is a nodata pixel of a class raster that has a class
+background.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ...contract import (
     Source,
     check_order,
     encode,
+    present,
     read_json,
     write_json,
 )
@@ -79,23 +81,24 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     output = folder / job.output
     with open_stack(folder / job.stack) as reader:
-        polygons = read_labels(job.labels, reader.grid)
+        polygons = read_labels(job.labels, reader.grid, job.area)
+        labels = present(polygons.labels, "the settings of labels")
         on_grid(polygons, reader.grid)
         area, of_area = area_geometry(job.area, polygons.geometries, reader.grid)
-        burner = Burner(reader.grid, polygons, area, fill_id(job.labels, polygons))
+        burner = Burner(reader.grid, polygons, area, fill_id(labels, polygons))
         _burn_all(burner, reader, folder / job.stack, output, polygons, channel)
         warnings = [
             *polygons.problems,
             *of_area,
-            *label_problems(job.labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
+            *label_problems(labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
             *hull_only(
-                job.labels, job.area, burner.tally, smallest_source_px(reader.recipe.sources, reader.grid)
+                labels, job.area, burner.tally, smallest_source_px(reader.recipe.sources, reader.grid)
             ),
         ]
     sidecar = LabelFacts(
         name=output.stem,
         classes=polygons.classes,
-        unlabelled=job.labels.unlabelled,
+        unlabelled=labels.unlabelled,
         area=job.area,
         counts={str(class_id): count for class_id, count in burner.tally.pixels.items()},
         warnings=tuple(warnings),
