@@ -92,6 +92,13 @@ BASELINE_MODELS = (
         "Compares the shape of spectra, not their brightness; in seconds, for many bands.",
         method="spectral_angle",
     ),
+    Model(
+        "fast",
+        "Fast model (random forest with texture)",
+        "A map in seconds: trees on each pixel and its surroundings at three scales. Sees texture, not shapes.",
+        method="fast",
+        compared=True,
+    ),
 )
 OTHER = Model(
     "zoo",
