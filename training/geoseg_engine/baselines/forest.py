@@ -33,7 +33,7 @@ GAIN = 0.02
 """Minimum gain in score of other settings over the first ones: a smaller gain on validation pixels means nothing
 elsewhere (see docs/training.md)."""
 CHUNK_PX = 16_384
-FAST_TREES, FAST_LEAF, FAST_PIXELS = 50, 3, 20_000
+FAST_TREES, FAST_PIXELS = 32, 20_000
 """Fixed settings of the fast model (see docs/training.md)."""
 LEAVES, FIRST_LEAF = (30, 10, 3, 1), 10
 LEAVES_OF_CLASS = 5
@@ -80,8 +80,7 @@ def first_settings(job: ForestJob, features: int, pixels: int, classes: int) -> 
         classes: with training pixels.
     """
     wanted = min(job.features, features) or max(int(features**0.5), 1)
-    most = FAST_LEAF if job.method == FAST else FIRST_LEAF
-    leaf = min(max(pixels // (LEAVES_OF_CLASS * classes), 1), most)
+    leaf = min(max(pixels // (LEAVES_OF_CLASS * classes), 1), FIRST_LEAF)
     return Settings(job.trees or TREES, job.depth, wanted, leaf)
 
 

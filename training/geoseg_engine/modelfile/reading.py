@@ -179,9 +179,14 @@ def is_third_party(model: ModelFile) -> bool:
     return bool(model.architecture.get("name") == THIRD_PARTY)
 
 
+def is_fast(model: ModelFile) -> bool:
+    """Return whether a model is a forest that computes its own features and handles missing values."""
+    return bool(model.architecture.get("name") == FAST)
+
+
 def missing_score(model: ModelFile) -> float:
     """Return the score of a pixel without value that a model expects: 0, or NaN if it handles missing values."""
-    return float("nan") if model.architecture.get("name") == FAST else 0.0
+    return float("nan") if is_fast(model) else 0.0
 
 
 def onnx_only(model: ModelFile) -> bool:
