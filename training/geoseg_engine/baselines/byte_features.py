@@ -11,10 +11,7 @@ The features are part of the graph of the model. Training computes them with the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
@@ -27,10 +24,10 @@ from .onnx_graph import Graph
 LEVELS = 3
 ALIGN_PX = 2 ** (LEVELS - 1)
 REACH_PX = 5 * ALIGN_PX - 1
-"""Of the last level: a pixel of it for bringing back, one for the gradient, two for the blur, and those it is made of."""
+"""Of the last level: a pixel of it for bringing back, one for the gradient, two for the blur, and its own pixels."""
 PER_BAND = 1 + 3 * LEVELS
 TEXTURED_BANDS = 16
-"""Of more bands only as many, evenly chosen, get more than their value: neighbouring spectral bands repeat each other."""
+"""Of more bands only as many, evenly chosen, get more than their value: neighbouring spectral bands are alike."""
 KERNEL = (1.0, 4.0, 6.0, 4.0, 1.0)
 TOP = 255.0
 GRADIENT_SCALE, DEVIATION_SCALE = 2.0, 4.0

@@ -31,8 +31,8 @@ class ForestJob(Job):
         Literal["forest", "maximum_likelihood", "spectral_angle", "fast"],
         Param(
             "Method",
-            f"Kind of baseline: one of {', '.join(BASELINES)}. The fast model has fixed settings: it has its own texture "
-            "and no search, and uses at most 20 000 pixels.",
+            f"Kind of baseline: one of {', '.join(BASELINES)}. The fast model has its own texture and fixed settings, "
+            "no search, and at most 20 000 training pixels.",
         ),
     ] = "forest"
     trees: Annotated[
@@ -152,7 +152,7 @@ class ForestJob(Job):
             *when(
                 self.method == "fast" and bool(self.texture_px),
                 "texture_px",
-                f"The fast model has its own texture; windows of {', '.join(map(str, self.texture_px))} px do not apply.",
+                f"The fast model has its own texture: windows of {', '.join(map(str, self.texture_px))} px are unused.",
                 "Leave the texture windows empty, or choose the method 'forest'.",
             ),
         ]

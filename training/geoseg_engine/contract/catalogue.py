@@ -100,6 +100,8 @@ BASELINE_MODELS = (
         compared=True,
     ),
 )
+COMPARABLE = (*BASELINE_MODELS[:3], *NETWORKS, *BASELINE_MODELS[3:])
+"""Models of a comparison; new ones go to the end: the Toolbox also knows them by number."""
 OTHER = Model(
     "zoo",
     "Other (segmentation-models-pytorch)…",

@@ -89,14 +89,14 @@ def _offset_and_scale(values: NDArray[np.float64], scaling: Scaling) -> tuple[fl
 
 
 def normalise(array: NDArray[Any], statistics: Statistics, missing: float = 0.0) -> NDArray[np.float32]:
-    """Clip values to the band's limits and scale them: z-scores unless a band is scaled otherwise; NaN becomes `missing`.
+    """Clip values to the band's limits and scale them: z-scores unless a band is scaled otherwise.
 
     0 is the mean or median, or the lower limit of a band scaled to 0..1.
 
     Args:
         array: (bands, rows, cols) in the units of the bands, NaN where invalid.
         statistics: of the bands.
-        missing: NaN leaves missing values as they are.
+        missing: what NaN becomes.
 
     Returns:
         float32 of the same shape.
