@@ -256,7 +256,9 @@ def test_mirrored_views_are_the_same_in_windows_of_any_size(made, tmp_path):
     _, result = made
     for name, core_px in (("a.tif", 44), ("b.tif", 512)):
         predict.run(
-            PredictJob(result["model"], output=name, tta="flips", core_px=core_px), tmp_path, channel(tmp_path)
+            PredictJob(result["model"], output=name, tta="flips", core_px=core_px),
+            tmp_path,
+            channel(tmp_path),
         )
     with rasterio.open(tmp_path / "a.tif") as first, rasterio.open(tmp_path / "b.tif") as second:
         np.testing.assert_array_equal(first.read(), second.read())
