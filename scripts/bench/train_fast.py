@@ -48,16 +48,14 @@ def print_times(folder: Path, repeat: int, small: bool) -> None:
     commands["an empty job"] = engine_command(folder / "start", "describe", {"model": map_job["model"]})
     wall: dict[str, list[float]] = {name: [] for name in commands}
     busy: dict[str, list[float]] = {name: [] for name in commands}
-    peaks = dict.fromkeys(commands, 0.0)
     for _ in range(repeat):
         for name, command in commands.items():
-            seconds, peak_mb = watched(busy[name], lambda command=command: timed([command], ENGINE_ENV))  # type: ignore[misc]
+            seconds, _ = watched(busy[name], lambda command=command: timed([command], ENGINE_ENV))  # type: ignore[misc]
             wall[name].append(seconds)
-            peaks[name] = max(peaks[name], peak_mb)
-    print("| work | s | processor s | peak MB |\n|---|---|---|---|")
+    print("| work | s | processor s |\n|---|---|---|")
     for name in commands:
         print(
-            f"| {name} | {median(wall[name]):.1f} | {median(busy[name]):.1f} | {peaks[name]:.0f} |",
+            f"| {name} | {median(wall[name]):.1f} | {median(busy[name]):.1f} |",
             flush=True,
         )
 
