@@ -229,7 +229,7 @@ def test_names_that_fall_together_get_folders_of_their_own(dataset, tmp_path):
     entries = compare.planned_runs(job_for(dataset, contenders=contenders), tmp_path, tmp_path)
     assert len({entry.folder for entry in entries}) == 3
     default = compare.planned_runs(CompareJob(str(dataset), seeds=(1, 2)), tmp_path, tmp_path)
-    assert len(default) == 8 and {entry.seed for entry in default[:4]} == {1}
+    assert len(default) == 10 and {entry.seed for entry in default[:5]} == {1}
 
 
 def test_a_kill_in_the_middle_costs_only_the_run_that_was_on(dataset, tmp_path):

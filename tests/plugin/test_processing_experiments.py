@@ -86,7 +86,7 @@ def test_choices_of_a_comparison_become_fields(
     assert len({item.name for item in job.contenders}) == len(CONTENDERS)
     assert job.band_sets == (BandSet("optical", ("red", "nir")), BandSet("both"))
     assert (job.seeds, job.minutes, job.split, job.resume) == ((42, 43, 44), 2.0, "validation", False)
-    assert job.contenders[-1].network.preset == "quick"
+    assert job.contenders[3].network.preset == "quick"
     run(provider, "compare", DATASET=str(dataset), OUTPUT=str(dataset / "c"), BAND_SETS="auto")
     assert taken[1].job.band_sets == (
         BandSet("all bands"),
