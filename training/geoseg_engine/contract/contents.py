@@ -18,6 +18,8 @@ MAX_FEATURES = 100_000
 SHAPEFILE = (".shp", ".dbf", ".shx", ".prj", ".cpg")
 GEOPACKAGE = ".gpkg"
 DIGITS = 16
+MAGIC, HEADER_BYTES, ENVELOPE_BYTES = b"GP", 8, (0, 32, 48, 48, 64)
+"""Of a geometry in a GeoPackage: how it begins, the length of its header, and that of the bounds behind it by kind."""
 
 
 def digest(part: Any) -> str:
@@ -130,9 +132,19 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def _shape(blob: bytes) -> bytes:
+    """The geometry as WKB, without the header, in which one program writes bounds and another does not."""
+    kind = (blob[3] >> 1) & 7 if len(blob) > HEADER_BYTES and blob.startswith(MAGIC) else 0
+    if not blob.startswith(MAGIC) or kind >= len(ENVELOPE_BYTES):
+        return blob
+    return blob[HEADER_BYTES + ENVELOPE_BYTES[kind] :]
+
+
 def _row_digest(row: tuple[Any, ...]) -> str:
     found = hashlib.sha256()
-    for value in row:
-        found.update(value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass"))
+    geometry, *values = row
+    found.update(_shape(geometry) if isinstance(geometry, bytes) else b"")
+    for value in values:
+        found.update(repr(value).encode("utf-8", "surrogatepass"))
         found.update(b"\0")
     return found.hexdigest()[:DIGITS]

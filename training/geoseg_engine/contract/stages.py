@@ -174,6 +174,8 @@ def _change(title: str, old: Any, new: Any) -> str:
         if counts is not None:
             added, gone = counts
             return f"{title}: {counted(added, 'feature')} new or edited, {counted(gone, 'feature')} gone or edited."
+    if title in TITLES.values():
+        return f"{title}: made again."
     short = [
         isinstance(item, str | int | float | bool) and len(str(item)) <= MAX_SHOWN for item in (old, new)
     ]

@@ -9,6 +9,8 @@ from typing import Any
 from ..contract import kept_json
 from ..contract.stages import Made
 
+KEPT = ("miou", "accuracy", "per_class", "iou", "f1", "intervals", "split")
+"""Of the metrics of an evaluation, what the result of a map holds."""
 STILL = 0.005
 """A difference that is nothing in two digits."""
 
@@ -35,8 +37,7 @@ def compared(
     found = {
         "miou": now,
         "interval": interval,
-        "classes": metrics.get("classes", []),
-        "per_class": metrics.get("per_class", metrics.get("iou", [])),
+        "scores": {key: metrics[key] for key in KEPT if key in metrics},
         "previous_miou": previous,
         "difference": round(now - previous, 4) if previous is not None and now is not None else None,
         "comparable": previous is not None,

@@ -306,6 +306,7 @@ def result_of(update: Update, before: dict[str, Made], seconds: float) -> dict[s
         "evaluation": str(folder / EVALUATION / "metrics.json"),
         "report": str(folder / EVALUATION / "report.html"),
         **comparison,
+        "classes": update.record["map"].result.get("classes", ()),
         "split_note": update.note,
         "trained_on_all_labels": final,
         "final_sentence": final_sentence(final),
