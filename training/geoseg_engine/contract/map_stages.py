@@ -115,6 +115,7 @@ def _stack_parts(job: MapJob, record: Mapping[str, Made]) -> dict[str, Any]:
     area = stack_area(job)
     return {
         **raster_parts(job),
+        "Paths": raster_paths(job),
         "Bands": encode(job.bands),
         "Intermediate bands": encode(job.intermediates),
         "Grid": encode(job.grid),
@@ -132,7 +133,12 @@ def _label_parts(job: MapJob, record: Mapping[str, Made]) -> dict[str, Any]:
 def _split_parts(job: MapJob, record: Mapping[str, Made]) -> dict[str, Any]:
     named = job.split.split_areas
     areas = [area_parts(area) for area in named] if named or job.area.split_field else []
-    return {**settings_of(job.split), "Split areas": areas, "Labels": _output(record, "labels")}
+    return {
+        **settings_of(job.split),
+        "Split areas": areas,
+        "Paths": raster_paths(job),
+        "Labels": _output(record, "labels"),
+    }
 
 
 def _model_parts(job: MapJob, record: Mapping[str, Made]) -> dict[str, Any]:
@@ -191,15 +197,20 @@ def model_state(job: MapJob, record: Mapping[str, Made], key: str) -> Any:
 
 
 def raster_parts(job: MapJob) -> dict[str, Any]:
-    """Return the rasters of a map as parts, each with the state of its files."""
+    """Return the rasters of a map as parts, each with the state of its files, wherever they are."""
     return {
         f"Raster {source.name or source.key}": {
-            **encode(replace(source, key="", name="")),
+            **encode(replace(source, key="", name="", path="", paths=())),
             "state": [raster_state(path) for path in (source.path, *source.paths)],
             "key": source.key,
         }
         for source in job.sources
     }
+
+
+def raster_paths(job: MapJob) -> list[str]:
+    """Return the paths of all rasters, which recipe and dataset hold; a model does not depend on them."""
+    return [path for source in job.sources for path in (source.path, *source.paths)]
 
 
 def label_state(labels: Labels | LabelLayer) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from ..contract import kept_json
 from ..contract.stages import Made
 
-KEPT = ("miou", "accuracy", "per_class", "iou", "f1", "intervals", "split")
+KEPT = ("miou", "accuracy", "per_class", "split")
 """Of the metrics of an evaluation, what the result of a map holds."""
 STILL = 0.005
 """A difference that is nothing in two digits."""
@@ -37,7 +37,7 @@ def compared(
     found = {
         "miou": now,
         "interval": interval,
-        "scores": {key: metrics[key] for key in KEPT if key in metrics},
+        "scores": {"interval": interval, **{key: metrics[key] for key in KEPT if key in metrics}},
         "previous_miou": previous,
         "difference": round(now - previous, 4) if previous is not None and now is not None else None,
         "comparable": previous is not None,

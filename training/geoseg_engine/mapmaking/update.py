@@ -8,13 +8,13 @@ whose result comes out the same as before leaves the stages after it as they are
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..channel import Channel
-from ..contract import MODEL_FILE, GeoSegError, Job, MapJob, encode, write_json
+from ..contract import MODEL_FILE, GeoSegError, Job, MapJob, Recipe, encode, write_json
 from ..contract.contents import digest
 from ..contract.map_jobs import RECORD_FILE
 from ..contract.map_stages import (
@@ -25,6 +25,7 @@ from ..contract.map_stages import (
     JOBS,
     MODEL,
     OUTPUTS,
+    STACK_FILE,
     absolute_job,
     files_of,
     map_states,
@@ -45,7 +46,9 @@ from ..contract.stages import (
     record_json,
     state_of,
 )
+from ..dataset.datasets import read_dataset
 from ..outputs import prepare_folder
+from ..stacking.recipes import read_recipe
 from .all_labels import final_job, write_all_labels
 from .comparing import compared
 from .kept_split import split_to_keep
@@ -53,6 +56,7 @@ from .stage_runs import Bar, run_stage, shares
 
 BY_KEY = {stage.key: stage for stage in STAGES}
 SHOWN = (
+    "classes",
     "counts",
     "block_px",
     "buffer_px",
@@ -240,8 +244,19 @@ def model_of_map(update: Update) -> str:
 
 
 def output_of(update: Update, key: str) -> str:
-    """Return a text that is equal for equal results of a stage."""
+    """Return a text that is equal for equal results of a stage; where the rasters are does not count."""
+    folder = update.folder
+    if key == "stack":
+        return digest(without_paths(read_recipe(folder / STACK_FILE)))
+    if key == "split":
+        dataset, _ = read_dataset(folder / DATASET)
+        return digest([dataset.fingerprint, encode(dataset.classes), without_paths(dataset.recipe)])
     return digest([kept_file(update.folder / name)[1] for name in files_of(update.job, key)])
+
+
+def without_paths(recipe: Recipe) -> Any:
+    """Return a recipe as plain values, its sources without their paths."""
+    return encode(replace(recipe, sources=tuple(replace(item, path="", paths=()) for item in recipe.sources)))
 
 
 def files_kept(update: Update, key: str) -> dict[str, tuple[list[int], str]]:
