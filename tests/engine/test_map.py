@@ -11,12 +11,27 @@ import rasterio
 from map_scenes import FAST, between, make, map_job, redone, write_labels, write_scene
 from recorder import Recorder
 
-from geoseg_engine.contract import Cancelled, GeoSegError, Outlines, PredictJob, read_json
+from geoseg_engine import cli
+from geoseg_engine.contract import (
+    FAST_MODEL,
+    Area,
+    Cancelled,
+    GeoSegError,
+    MapJob,
+    Outlines,
+    PredictJob,
+    TileJob,
+    TrainJob,
+    read_job,
+    read_json,
+    write_json,
+)
 from geoseg_engine.contract.map_stages import map_states, outdated_jobs
 from geoseg_engine.contract.stages import STAGES, changes, read_record
 from geoseg_engine.dataset.datasets import read_dataset, read_ids
 from geoseg_engine.dataset.split.kept import KeptBlocks, kept_plan
 from geoseg_engine.mapmaking import update
+from geoseg_engine.mapmaking.all_labels import final_job
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.raster.grid import full_window
 
@@ -171,7 +186,7 @@ def test_another_model_keeps_the_data(scene) -> None:
     folder, _, _ = scene
     result, _ = make(folder, model="maximum_likelihood")
     assert redone(result) == ["model", "accuracy", "map"]
-    assert "Model: Maximum likelihood instead of Random forest." in result["redone"][0]["reasons"]
+    assert "Kind of model: Maximum likelihood instead of Random forest." in result["redone"][0]["reasons"]
 
 
 def test_a_file_that_is_gone_or_changed_is_made_again(scene) -> None:
@@ -319,6 +334,67 @@ def test_damaged_blocks_are_drawn_anew(scene) -> None:
     result, _ = make(folder)
     assert not result["comparable"]
     assert "cannot be read" in result["split_note"]
+
+
+def test_the_shell_reaches_the_settings_of_every_stage(tmp_path) -> None:
+    write_scene(tmp_path)
+    words = ["map", "--job-folder", str(tmp_path), "--rasters", str(tmp_path / "image.tif")]
+    words += [
+        "--labels",
+        "labels.gpkg",
+        "--class-field",
+        "kind",
+        "--split",
+        "block_px=32",
+        "--baseline",
+        "trees=9",
+    ]
+    words += ["--prediction", "entropy=entropy.tif", "--final-model", "all", "--new-split"]
+    job = read_job(cli.write_job(cli.parser().parse_args(words)))
+    assert isinstance(job, MapJob)
+    assert (job.split.block_px, job.baseline.trees, job.class_field) == (32, 9, "kind")
+    assert job.labels.class_field == "kind"
+    assert job.labels.unlabelled == "unknown"
+    assert job.area == Area("concave_hull")
+    assert (job.prediction.entropy, job.prediction.confidence) == ("entropy.tif", "confidence.tif")
+    assert (job.final_model, job.new_split, job.model) == ("all", True, FAST_MODEL)
+    assert len(job.bands) == 2
+    assert job.problems() == []
+
+
+def test_a_network_learns_all_labels_as_long_as_validation_found(tmp_path) -> None:
+    plan = {
+        "width": 8,
+        "levels": 2,
+        "epochs": 60,
+        "average": 0.9,
+        "augment": ["flip"],
+        "reasons": ["x"],
+        "patience": 5,
+    }
+    write_json(tmp_path / "metrics.json", {"plan": plan, "best_epoch": 7})
+    job = final_job(TrainJob("a", max_minutes=3), tmp_path, tmp_path / "all")
+    assert isinstance(job, TrainJob)
+    assert (job.epochs, job.patience, job.max_minutes, job.width, job.ema_decay) == (7, 0, 0.0, 8, 0.9)
+    assert job.augment == ("flip",)
+    assert job.settings_from == str(tmp_path / "model.onnx")
+    (tmp_path / "metrics.json").write_text("{", encoding="utf-8")
+    with pytest.raises(GeoSegError) as raised:
+        final_job(TrainJob("a"), tmp_path, tmp_path / "all")
+    assert raised.value.code == "no_run"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"model": "oracle"}, "model"),
+        ({"prediction": PredictJob("", shard="1/2")}, "shard"),
+        ({"split": TileJob("", "", stride_px=80)}, "stride_px"),
+        ({"bands": ()}, "no_bands"),
+    ],
+)
+def test_a_map_that_cannot_be_made_says_why(made, changes, code) -> None:
+    assert code in [problem.code for problem in map_job(made[0], **changes).problems()]
 
 
 def test_the_map_is_what_its_own_model_predicts(scene) -> None:

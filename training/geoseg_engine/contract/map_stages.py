@@ -144,7 +144,7 @@ def _split_parts(job: MapJob, record: Mapping[str, Made]) -> dict[str, Any]:
 def _model_parts(job: MapJob, record: Mapping[str, Made]) -> dict[str, Any]:
     training = training_of(job, "")
     return {
-        "Model": CATALOGUE[job.model].name,
+        "Kind of model": CATALOGUE[job.model].name,
         **settings_of(training),
         "Test areas": _output(record, "split"),
     }
