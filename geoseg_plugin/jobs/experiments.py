@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import (
-    BASELINE_MODELS,
+    COMPARABLE,
     COMPARED,
     COMPARED_PRESET,
     DATA_OF_KINDS,
-    NETWORKS,
     RELIEF_ATTRIBUTES,
     TERRAIN_ATTRIBUTES,
     Band,
@@ -32,7 +31,7 @@ from .submission import Submission
 from .train import job_of
 
 COMPARISON, FOLDS = "comparison.json", "folds"
-CONTENDERS = tuple(model.key for model in (*BASELINE_MODELS, *NETWORKS))
+CONTENDERS = tuple(model.key for model in COMPARABLE)
 """Keys of the models that a comparison can train."""
 SEEDS = 42
 """The first of the seeds; each further one is larger by one."""

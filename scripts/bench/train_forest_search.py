@@ -111,12 +111,14 @@ def write_features(folder: Path, job: dict[str, Any]) -> int:
     """features.npz: what the forest learns from; returns how many there are of a pixel."""
     from geoseg_engine.baselines.pixels import draw
     from geoseg_engine.channel import Channel
+    from geoseg_engine.contract import ForestJob
     from geoseg_engine.dataset.datasets import read_dataset
 
     dataset, root = read_dataset(Path(job["dataset"]))
     with (folder / "draw.jsonl").open("w", encoding="utf-8") as stream:
         channel = Channel(folder, stream)
-        samples = draw(dataset, dataset, root, job["texture_px"], job["pixels"], 42, channel)
+        wanted = ForestJob("", texture_px=tuple(job["texture_px"]), pixels=job["pixels"])
+        samples = draw(wanted, dataset, dataset, root, channel)
     np.savez(folder / "features.npz", values=samples.train, truth=samples.train_truth)
     return int(samples.train.shape[1])
 

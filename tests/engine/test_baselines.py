@@ -19,8 +19,9 @@ from scipy.stats import multivariate_normal
 from training_scenes import CLASSES, write_dataset
 
 from geoseg_engine.baselines import fit, forest, forest_onnx, spectral_fit, time_estimate
+from geoseg_engine.baselines.features import features
 from geoseg_engine.baselines.importance import MAX_PREDICTIONS, PIXELS, PIXELS_MIN, scored_pixels
-from geoseg_engine.baselines.pixels import Samples, features, pixels_per_class
+from geoseg_engine.baselines.pixels import Samples, pixels_per_class
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     IGNORE,
@@ -72,11 +73,13 @@ def made(tmp_path_factory):
     """A dataset and one model of every method."""
     folder = tmp_path_factory.mktemp("baselines")
     dataset = write_dataset(folder / "data")
-    methods = ("forest", "maximum_likelihood", "spectral_angle")
-    return dataset, {name: run(folder / name, dataset, method=name, texture_px=(3,)) for name in methods}
+    texture = {"forest": (3,), "maximum_likelihood": (3,), "spectral_angle": (3,), "fast": ()}
+    return dataset, {
+        name: run(folder / name, dataset, method=name, texture_px=px) for name, px in texture.items()
+    }
 
 
-@pytest.mark.parametrize("method", ["forest", "maximum_likelihood", "spectral_angle"])
+@pytest.mark.parametrize("method", ["forest", "maximum_likelihood", "spectral_angle", "fast"])
 def test_a_baseline_learns_and_is_evaluated_and_predicted_like_a_network(made, tmp_path, method):
     dataset, results = made
     result = results[method]
@@ -507,7 +510,7 @@ def test_features_are_computed_once_however_long_the_search(monkeypatch, tmp_pat
             calls[search] += 1
             return features(scores, texture)
 
-        monkeypatch.setattr("geoseg_engine.baselines.pixels.features", counted)
+        monkeypatch.setattr("geoseg_engine.baselines.features.features", counted)
         run(tmp_path / str(search), regional(tmp_path / "data"), search=search, texture_px=(3,))
     assert calls[True] == calls[False] == 1, "one window, whose train and validation pixels are taken at once"
 

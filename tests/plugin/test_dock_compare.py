@@ -104,7 +104,7 @@ def test_the_table_fills_while_it_runs(desk: Desk, tmp_path: Path) -> None:
     compared(folder)
     desk.runner.progressed.emit("comparing", 0.5, -1.0)
     assert window.table.rowCount() == 2 and not window.figure.isHidden()
-    assert "2 of 4 runs are finished, running" in window.state.text()
+    assert "2 of 5 runs are finished, running" in window.state.text()
     assert window.resume_button.isHidden()
     desk.runner.finish(**compared(folder))
     assert "Random forest" in desk.pages.train.next_step.text()

@@ -30,6 +30,8 @@ NETWORK_FIELDS = grouped(TrainJob, "encoder", "decoder")
 BASELINE_FIELDS = grouped(ForestJob)
 OF_TREES = ("trees", "depth", "features", "search")
 """Settings that only a random forest has."""
+FIXED = {"forest": (), "fast": (*OF_TREES, "texture_px")}
+"""Settings that a baseline does not have; those of OF_TREES unless it is named here."""
 SHARED = ("bands", "architecture", "encoder", "width", "levels", "seed", "device", "max_minutes")
 """Settings that pretraining has in common with training."""
 
@@ -97,7 +99,7 @@ class TrainChoices:
         """Return the choices as fields of the job."""
         model = CATALOGUE[self.model]
         if not self.is_network:
-            unused = () if model.method == "forest" else OF_TREES
+            unused = FIXED.get(model.method, OF_TREES)
             options = {name: value for name, value in self.options.items() if name not in unused}
             return {"method": model.method, "bands": self.bands, **options}
         limits = {"preset": self.preset, "max_minutes": self.max_minutes}

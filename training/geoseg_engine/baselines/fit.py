@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export, own_metadata
-from ..modelfile.reading import ModelFile, read_model
+from ..modelfile.reading import FAST, FOREST, ModelFile, read_model
 from ..modelfile.stac import write_sidecar
 from ..modelfile.validation_data import MIN_PIXELS, MIN_REGIONS, ValidationCounter, ValidationData
 from ..models import build
@@ -35,24 +35,26 @@ from ..raster.grid import windows
 from ..scores.metrics import confusion, scores
 from . import forest as trees
 from . import forest_onnx, spectral_fit, time_estimate
+from .features import bands_of_features, reach_of
 from .forest_onnx import save_forest
 from .importance import importance
 from .pixels import (
     COUNTED_PX,
     TRAIN,
     VALIDATION,
-    VALIDATION_PIXELS,
     Array,
     Samples,
     check_two_classes,
     count_labels,
     draw,
+    validation_pixels,
 )
 
 MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
 TILE_PX = 64
 METHOD_NAMES = {
-    "forest": "random forest",
+    FOREST: "random forest",
+    FAST: "fast model",
     "maximum_likelihood": "maximum likelihood",
     "spectral_angle": "spectral angle",
 }
@@ -77,15 +79,6 @@ class Fitted:
     impurity: NDArray[np.float64] | None = None
 
 
-@dataclass
-class Reach:
-    """Reach, alignment and exactness of a baseline, for prediction by windows."""
-
-    reach_px: int
-    align_px: int = 1
-    tile_exact: bool = True
-
-
 def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Fit a baseline on a dataset and write model.onnx, metrics.json and importance.json.
 
@@ -101,7 +94,8 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: `unknown_band`, `one_class`, `no_training_pixels`, `export_mismatch`, …
         Cancelled: if the user stops; nothing is written then.
     """
-    started = time.monotonic()
+    started, given = time.monotonic(), job
+    job = trees.settled(job)
     whole, dataset_folder = read_dataset(folder / job.dataset)
     dataset = with_bands(whole, job.bands)
     if job.dry_run:
@@ -117,8 +111,8 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         device="CPU",
         device_memory_mb=0,
     )
-    samples = draw(dataset, whole, dataset_folder, job.texture_px, job.pixels, job.seed, channel)
-    of_dataset = warnings_for(dataset, reach_px_of(job.texture_px))
+    samples = draw(job, dataset, whole, dataset_folder, channel)
+    of_dataset = warnings_for(dataset, reach_of(job).reach_px)
     warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples, validated is not None)]
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
@@ -130,9 +124,9 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         if validated
         else evaluate(job, dataset, fitted, samples, validation, channel)
     )
-    worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
+    worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    summary = summarise(job, samples, fitted, scored, calibrated, time.monotonic() - started)
+    summary = summarise(given, samples, fitted, scored, calibrated, time.monotonic() - started)
     write_model(job, dataset, samples, fitted, decision, warnings, summary, output / MODEL_FILE)
     write_json(output / METRICS_FILE, summary)
     write_json(output / IMPORTANCE_FILE, worth)
@@ -192,10 +186,10 @@ def dry_run_result(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, 
     counts = count_labels(dataset, folder)
     check_two_classes(counts[TRAIN], dataset)
     pixels = min(int(counts[TRAIN].sum()), job.pixels)
-    facts = Reach(reach_px_of(job.texture_px))
-    validation = min(int(counts[VALIDATION].sum()), VALIDATION_PIXELS)
+    facts = reach_of(job)
+    validation = min(int(counts[VALIDATION].sum()), validation_pixels(job))
     reasons, expected_s = [fit_message(job, dataset, pixels)], None
-    if job.method == "forest":
+    if job.method == FOREST:
         bands = len(dataset.recipe.bands)
         like = time_estimate.synthetic_pixels(len(dataset.classes), feature_count(bands, job.texture_px))
         available = validation_of(dataset, folder)
@@ -242,16 +236,11 @@ def fit_message(job: ForestJob, dataset: Dataset, pixels: int) -> str:
         pixels: training pixels that are used.
     """
     bands = len(dataset.recipe.bands)
-    features = feature_count(bands, job.texture_px)
-    texture = f" and their texture, {features} features" if job.texture_px else ""
+    features = len(bands_of_features(job, bands))
+    texture = f" and their texture, {features} features" if features > bands else ""
     return (
         f"Fitting {METHOD_NAMES[job.method]} on {pixels} training pixels of {bands} bands{texture}, balanced."
     )
-
-
-def reach_px_of(texture_px: Sequence[int]) -> int:
-    """Return the reach of a baseline in pixels."""
-    return max(texture_px, default=1) // 2
 
 
 def label_warnings(dataset: Dataset, samples: Samples, validated: bool = False) -> list[Problem]:
@@ -309,9 +298,9 @@ def fit(
         "name": job.method,
         "bands": bands,
         "classes": classes,
-        "texture_px": list(job.texture_px),
+        **({} if job.method == FAST else {"texture_px": list(job.texture_px)}),
     }
-    if job.method == "forest":
+    if job.method in (FOREST, FAST):
         return _fit_forest(job, dataset, samples, validation, architecture, channel, found)
     network = build(architecture).eval()
     settings: dict[str, Any] = {"method": job.method}
@@ -345,7 +334,8 @@ def _fit_forest(
     for text in no_search_message(job, validation):
         channel.log(text)
     job = with_possible_search(job, validation)
-    channel.log(time_estimate.estimate_message(job, len(dataset.recipe.bands), like, *sizes)[1])
+    if job.method == FOREST:
+        channel.log(time_estimate.estimate_message(job, len(dataset.recipe.bands), like, *sizes)[1])
     classes = len(np.unique(samples.train_truth))
     settings, grown_before = (
         trees.first_settings(job, samples.train.shape[1], len(samples.train), classes),
@@ -477,7 +467,7 @@ def write_model(
     Raises:
         GeoSegError: `export_mismatch`.
     """
-    facts = Reach(reach_px_of(job.texture_px))
+    facts = reach_of(job)
     trained = {key: value for key, value in summary.items() if key not in ("scores", "architecture")}
     metadata = describe(
         dataset,
@@ -489,10 +479,10 @@ def write_model(
         warnings,
         trained,
     )
-    if job.method == "forest":
+    if job.method in (FOREST, FAST):
         graph = partial(
             forest_onnx.forest_graph,
-            fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision,
+            fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision, job.method == FAST,
         )  # fmt: skip
         save_forest(graph, fitted.model, {**metadata, **own_metadata({"calibration": decision})}, path)
         write_sidecar(path)

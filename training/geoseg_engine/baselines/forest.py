@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import ForestJob, LabelClass
 from ..modelfile import calibration
+from ..modelfile.reading import FAST
 from ..raster.stream import worker_count
 from ..scores.metrics import confusion, scores
 from .forest_onnx import logits
@@ -32,6 +33,8 @@ GAIN = 0.02
 """Minimum gain in score of other settings over the first ones: a smaller gain on validation pixels means nothing
 elsewhere (see docs/training.md)."""
 CHUNK_PX = 16_384
+FAST_TREES, FAST_PIXELS = 32, 20_000
+"""Fixed settings of the fast model (see docs/training.md)."""
 LEAVES, FIRST_LEAF = (30, 10, 3, 1), 10
 LEAVES_OF_CLASS = 5
 """Leaves that the pixels of a class fill, on average over the classes: fewer could not separate them."""
@@ -57,6 +60,14 @@ class Settings:
         """Return the settings for the log."""
         depth = f"depth {self.depth}" if self.depth else "any depth"
         return f"{depth}, {self.features} features at a split, leaves of {self.leaf} pixels or more"
+
+
+def settled(job: ForestJob) -> ForestJob:
+    """Return the job, that of a fast model with the settings that it always has."""
+    if job.method != FAST:
+        return job
+    pixels = min(job.pixels, FAST_PIXELS)
+    return replace(job, trees=FAST_TREES, depth=0, features=0, search=False, pixels=pixels)
 
 
 def first_settings(job: ForestJob, features: int, pixels: int, classes: int) -> Settings:

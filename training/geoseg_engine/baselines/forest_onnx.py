@@ -23,8 +23,10 @@ from ..contract import GeoSegError
 from ..modelfile.calibration import Calibration
 from ..modelfile.export import OPSET
 from ..modelfile.stats import Statistics
-from ..models.texture import FLOOR
+from ..models.texture import FLOOR, feature_count
 from ..outputs import whole_file
+from .byte_features import add_byte_features, feature_bands
+from .onnx_graph import Graph
 
 ML_OPSET, IR_VERSION = 5, 10
 SUM, LESS_OR_EQUAL = 1, 0
@@ -36,58 +38,23 @@ TOLERANCE = 1e-5
 CHECKED_PX = 48
 
 
-class Graph:
-    """A graph under construction, inside the model: a second copy of a forest would be hundreds of megabytes."""
-
-    def __init__(self, made: onnx.GraphProto) -> None:
-        self.made = made
-
-    def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Append a node.
-
-        Args:
-            kind: operator.
-            inputs: names of its inputs.
-            output: name of its output; empty for a new one.
-            **attributes: of the operator.
-
-        Returns:
-            The name of its output.
-        """
-        name = output or f"{kind.lower()}_{len(self.made.node)}"
-        self.made.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def constant(self, value: Any, dtype: type = np.float32) -> str:
-        """Append a constant.
-
-        Args:
-            value: number or array.
-            dtype: NumPy type.
-
-        Returns:
-            Its name.
-        """
-        name = f"constant_{len(self.made.initializer)}"
-        self.made.initializer.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
-
-
 def forest_graph(
     forest: Any,
     statistics: Statistics,
     texture_px: Sequence[int],
     classes: int,
     calibration: Calibration,
+    as_bytes: bool = False,
 ) -> onnx.ModelProto:
     """Return the model of a forest, without metadata.
 
     Args:
-        forest: a fitted RandomForestClassifier over `models.texture` features.
+        forest: a fitted RandomForestClassifier.
         statistics: of the bands; values outside their limits are clipped.
         texture_px: sides of texture windows in pixels.
         classes: number of output channels; those that the forest has not seen get 0.
         calibration: applied to the logarithms of the forest's probabilities, see `logits`.
+        as_bytes: whether the forest's features are those of `byte_features`, else those of `models.texture`.
     """
     bands = len(statistics.mean)
     given = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", bands, "rows", "cols"])
@@ -101,10 +68,13 @@ def forest_graph(
         producer_name="GeoSeg",
     )
     graph = Graph(model.graph)
-    image = _clean(graph, statistics)
-    features = _texture(graph, image, texture_px)
+    if as_bytes:
+        image, width = "image", len(feature_bands(bands))
+        features = add_byte_features(graph, statistics)
+    else:
+        image, width = _clean(graph, statistics), feature_count(bands, texture_px)
+        features = _texture(graph, image, texture_px)
     pixels = graph.add("Transpose", [features], perm=[0, 2, 3, 1])
-    width = bands * (1 + 2 * len(texture_px))
     rows = graph.add("Reshape", [pixels, graph.constant([-1, width], np.int64)], FEATURES)
     shares = _shares(graph, forest, rows, classes)
     size = graph.add("Gather", [graph.add("Shape", [image]), graph.constant([0, 2, 3], np.int64)])
@@ -284,7 +254,7 @@ def max_difference(path: Path, forest: Any) -> float:
     """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     bands = session.get_inputs()[0].shape[1]
-    image = np.random.default_rng(0).normal(0, 1.5, (1, bands, CHECKED_PX, CHECKED_PX + 3)).astype(np.float32)
+    image = np.random.default_rng(0).normal(0, 1.5, (1, bands, CHECKED_PX, CHECKED_PX + 4)).astype(np.float32)
     image[:, :, :3, :5] = np.nan
     features, shares = session.run([FEATURES, SHARES], {"image": image})
     expected = forest.predict_proba(features)

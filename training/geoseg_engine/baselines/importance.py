@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..channel import Channel
-from ..contract import Dataset
+from ..contract import Dataset, ForestJob
 from ..modelfile.calibration import Calibration, apply_calibration
+from ..modelfile.reading import FAST
+from .features import bands_of_features
 from .forest import score
 from .pixels import Array, Samples
 
 PHASE = "finding what the bands are worth"
-PIXELS, PIXELS_MIN = 20_000, 1_000
+PIXELS, PIXELS_MIN, FAST_PIXELS = 20_000, 1_000, 2_000
 MAX_PREDICTIONS = 200_000
 """Maximum number of predicted pixels over all bands; with many bands fewer pixels are used, at least PIXELS_MIN."""
 
@@ -26,7 +28,7 @@ def importance(
     logits: Callable[[Array], NDArray[Any]],
     decision: Calibration,
     impurity: NDArray[np.float64] | None,
-    seed: int,
+    job: ForestJob,
     channel: Channel,
 ) -> dict[str, Any]:
     """Return the importance of every band, with its texture.
@@ -40,15 +42,17 @@ def importance(
         logits: from features (pixels, features) to (pixels, classes).
         decision: calibration from logits to classes.
         impurity: importance per feature.
-        seed: of the exchange.
+        job: its method, and the seed of the exchange.
         channel: gets progress; cancel point.
 
     Returns:
         Plain values: method, score, pixels, bands [{name, permutation, impurity}], the most important first.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(job.seed)
     names = [band.name for band in dataset.recipe.bands]
-    chosen = random.permutation(len(samples.validation))[: scored_pixels(len(samples.validation), len(names))]
+    few = min(len(samples.validation), FAST_PIXELS) if job.method == FAST else len(samples.validation)
+    chosen = random.permutation(len(samples.validation))[: scored_pixels(few, len(names))]
+    of_feature = bands_of_features(job, len(names))
     pixels, truth = samples.validation[chosen], samples.validation_truth[chosen]
 
     def iou(values: Array) -> float:
@@ -59,11 +63,11 @@ def importance(
     rows = []
     for index, name in enumerate(names):
         channel.progress(PHASE, index, len(names))
-        own = slice(index, None, len(names))
+        own = of_feature == index
         lost = None
         if base is not None:
             mixed = pixels.copy()
-            mixed[:, own] = pixels[random.permutation(len(pixels)), own]
+            mixed[:, own] = pixels[random.permutation(len(pixels))][:, own]
             lost = round(base - iou(mixed), 6)
         gain = None if impurity is None else round(float(impurity[own].sum()), 6)
         rows.append({"name": name, "permutation": lost, "impurity": gain})

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 
 from ..channel import Channel
-from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Problem
+from ..contract import IGNORE, SPLITS, Dataset, ForestJob, GeoSegError, Problem
 from ..dataset.datasets import open_dataset_stack
 from ..dataset.subset import band_positions
+from ..modelfile.reading import FAST
 from ..modelfile.stats import Statistics, measure, normalise
-from ..models.texture import Texture, feature_count
-from ..raster.grid import Window, window_px, windows
+from ..raster.grid import Window, round_up, window_px, windows
+from ..stacking.reader import StackReader
+from .features import Features, features_of
 
 STATISTICS_PIXELS = 2_000_000
-VALIDATION_PIXELS = 200_000
+VALIDATION_PIXELS, FAST_VALIDATION_PIXELS = 200_000, 20_000
 COUNTED_PX = 2048
 TRAIN, VALIDATION = SPLITS.index("train"), SPLITS.index("validation")
 Array = NDArray[np.float32]
@@ -32,7 +33,7 @@ class Samples:
     """Training and validation pixels.
 
     Attributes:
-        train, validation: features (pixels, features), see `models.texture`.
+        train, validation: features (pixels, features), see `features`.
         train_truth, validation_truth: class ids (pixels).
         counts: training pixels per class in the whole dataset.
         validation_px: validation pixels in the whole dataset.
@@ -60,24 +61,14 @@ class Chosen:
     statistics: NDArray[np.int64]
 
 
-def draw(
-    dataset: Dataset,
-    whole: Dataset,
-    folder: Path,
-    texture_px: Sequence[int],
-    pixels: int,
-    seed: int,
-    channel: Channel,
-) -> Samples:
+def draw(job: ForestJob, dataset: Dataset, whole: Dataset, folder: Path, channel: Channel) -> Samples:
     """Draw training pixels balanced across classes and validation pixels at random, and compute their features.
 
     Args:
+        job: method, texture, maximum number of training pixels, and seed of the draw.
         dataset: with the bands to use.
         whole: the same with every band of its written stack.
         folder: paths of both are relative to it.
-        texture_px: sides of texture windows in pixels.
-        pixels: maximum number of training pixels.
-        seed: of the draw.
         channel: gets progress; cancel point.
 
     Raises:
@@ -86,7 +77,7 @@ def draw(
     size = window_px(len(whole.recipe.bands))
     counts = count_labels(dataset, folder)
     check_two_classes(counts[TRAIN], dataset)
-    chosen = list(_choose(dataset, folder, size, counts, pixels, seed))
+    chosen = list(_choose(dataset, folder, size, counts, job))
     order = band_positions(whole.recipe, dataset.recipe)
     with open_dataset_stack(whole, folder) as stack:
         raw = []
@@ -96,17 +87,12 @@ def draw(
                 values = stack.read(part.window)[order]
                 raw.append(values.reshape(len(order), -1)[:, part.statistics])
         statistics, problems = measure(np.concatenate(raw, axis=1), dataset.recipe.bands)
-        texture = Texture(texture_px)
+        seen = features_of(job, statistics)
         train, validation = [], []
         for done, part in enumerate(chosen):
             channel.progress("reading the stack", done, len(chosen))
             if len(part.train) or len(part.validation):
-                around = part.window.padded(texture.reach_px).clipped(stack.grid.height, stack.grid.width)
-                scores = normalise(stack.read(around)[order], statistics)
-                rows, cols = part.window.within(around)
-                found = features(scores, texture)[:, rows, cols].reshape(
-                    feature_count(len(order), texture_px), -1
-                )
+                found = window_features(stack, order, part.window, seen, statistics)
                 train.append(found[:, part.train].T)
                 validation.append(found[:, part.validation].T)
     labels = [_labels(dataset, folder, part) for part in chosen]
@@ -122,19 +108,38 @@ def draw(
     )
 
 
-def features(scores: Array, texture: Texture) -> Array:
-    """Compute features of an image.
+def window_features(
+    stack: StackReader, order: list[int], window: Window, seen: Features, statistics: Statistics
+) -> Array:
+    """Return the features of a window of the stack, as prediction computes them.
 
     Args:
-        scores: z-scores (bands, rows, cols).
-        texture: with its window sizes.
+        stack: bands to read.
+        order: numbers of the bands that are used.
+        window: inside the raster.
+        seen: what computes them.
+        statistics: of the bands.
 
     Returns:
-        float32 (features, rows, cols).
+        float32 (features, pixels), row by row.
     """
-    with torch.inference_mode():
-        result: Array = texture(torch.from_numpy(scores)[None])[0].numpy()
-    return result
+    around = _aligned(window.padded(round_up(seen.reach_px, seen.align_px)), seen.align_px)
+    inside = around.clipped(stack.grid.height, stack.grid.width)
+    wanted = _aligned(inside, seen.align_px)
+    scores = normalise(stack.read(inside)[order], statistics, seen.missing)
+    if wanted != inside:
+        beyond = ((0, 0), (0, wanted.height - inside.height), (0, wanted.width - inside.width))
+        scores = np.pad(scores, beyond, constant_values=seen.missing)
+    found = seen.of(scores)
+    rows, cols = window.within(wanted)
+    return found[:, rows, cols].reshape(len(found), -1)
+
+
+def _aligned(window: Window, align_px: int) -> Window:
+    """The smallest window around one whose borders are multiples of a number of pixels."""
+    row, col = (place // align_px * align_px for place in (window.row, window.col))
+    bottom, right = window.row + window.height, window.col + window.width
+    return Window(row, col, round_up(bottom - row, align_px), round_up(right - col, align_px))
 
 
 def check_two_classes(counts: NDArray[np.int64], dataset: Dataset) -> None:
@@ -177,6 +182,11 @@ def pixels_per_class(counts: NDArray[np.int64], pixels: int) -> NDArray[np.int64
     return drawn
 
 
+def validation_pixels(job: ForestJob) -> int:
+    """Return the maximum number of validation pixels that are used."""
+    return FAST_VALIDATION_PIXELS if job.method == FAST else VALIDATION_PIXELS
+
+
 def _label_windows(dataset: Dataset, folder: Path, size: int) -> Iterator[tuple[Window, Truth, Truth]]:
     """Windows with labels and split, row by row."""
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as split:
@@ -204,14 +214,14 @@ def count_labels(dataset: Dataset, folder: Path) -> NDArray[np.int64]:
 
 
 def _choose(
-    dataset: Dataset, folder: Path, size: int, counts: NDArray[np.int64], pixels: int, seed: int
+    dataset: Dataset, folder: Path, size: int, counts: NDArray[np.int64], job: ForestJob
 ) -> Iterator[Chosen]:
     """The drawn places, window by window; windows without any are left out."""
-    rng = np.random.default_rng(seed)
-    wanted = pixels_per_class(counts[TRAIN], pixels)
+    rng = np.random.default_rng(job.seed)
+    wanted = pixels_per_class(counts[TRAIN], job.pixels)
     train = [_draw(rng, int(all_), int(some)) for all_, some in zip(counts[TRAIN], wanted, strict=True)]
     total = int(counts[VALIDATION].sum())
-    validation = _draw(rng, total, min(total, VALIDATION_PIXELS))
+    validation = _draw(rng, total, min(total, validation_pixels(job)))
     step = max(1, int(counts[TRAIN].sum()) // STATISTICS_PIXELS)
     even = np.arange(0, int(counts[TRAIN].sum()), step)
     seen = np.zeros(len(train), np.int64)

@@ -11,6 +11,7 @@ from .catalogue import (
     BASELINE_MODELS,
     BASELINES,
     CATALOGUE,
+    COMPARABLE,
     ENCODERS,
     FAST_MODEL,
     NETWORKS,

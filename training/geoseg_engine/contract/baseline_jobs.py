@@ -28,8 +28,12 @@ class ForestJob(Job):
     dataset: DatasetPath
     bands: Bands = ()
     method: Annotated[
-        Literal["forest", "maximum_likelihood", "spectral_angle"],
-        Param("Method", f"Kind of baseline: one of {', '.join(BASELINES)}."),
+        Literal["forest", "maximum_likelihood", "spectral_angle", "fast"],
+        Param(
+            "Method",
+            f"Kind of baseline: one of {', '.join(BASELINES)}. The fast model has its own texture and fixed settings, "
+            "no search, and at most 20 000 training pixels.",
+        ),
     ] = "forest"
     trees: Annotated[
         int,
@@ -145,5 +149,11 @@ class ForestJob(Job):
                 "texture_px",
                 f"Texture windows of {', '.join(map(str, even))} px have no pixel in their middle.",
                 "Choose odd numbers from 3 to 31.",
+            ),
+            *when(
+                self.method == "fast" and bool(self.texture_px),
+                "texture_px",
+                f"The fast model has its own texture: windows of {', '.join(map(str, self.texture_px))} px are unused.",
+                "Leave the texture windows empty, or choose the method 'forest'.",
             ),
         ]

@@ -92,7 +92,16 @@ BASELINE_MODELS = (
         "Compares the shape of spectra, not their brightness; in seconds, for many bands.",
         method="spectral_angle",
     ),
+    Model(
+        "fast",
+        "Fast model (random forest with texture)",
+        "A map in seconds: trees on each pixel and its surroundings at three scales. Sees texture, not shapes.",
+        method="fast",
+        compared=True,
+    ),
 )
+COMPARABLE = (*BASELINE_MODELS[:3], *NETWORKS, *BASELINE_MODELS[3:])
+"""Models of a comparison; new ones go to the end: the Toolbox also knows them by number."""
 OTHER = Model(
     "zoo",
     "Other (segmentation-models-pytorch)…",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from .baseline_jobs import ForestJob
-from .catalogue import BASELINE_MODELS, CATALOGUE, NETWORKS
+from .catalogue import CATALOGUE, COMPARABLE
 from .checks import when
 from .data import SPLITS
 from .errors import Problem
@@ -137,7 +137,7 @@ class Contender:
         make_plain(self, "name")
 
 
-COMPARED = tuple(model.key for model in (*BASELINE_MODELS, *NETWORKS) if model.compared)
+COMPARED = tuple(model.key for model in COMPARABLE if model.compared)
 """Keys of the models that are compared unless the user chooses."""
 COMPARED_PRESET: Literal["quick", "balanced", "best"] = "quick"
 """A comparison trains models × band sets × seeds."""

@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..contract import LabelClass
+from ..models.plain_optimizers import without_compiler
 from .decision_weights import decision_weights
 
+LBFGS = without_compiler(torch.optim.LBFGS)
 MAX_PIXELS = 500_000
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.2, 20.0
 PRIOR = 1e-3
@@ -223,7 +225,7 @@ def _temperature_and_bias(
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     free = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=shift)
     limits = float(np.log(MIN_TEMPERATURE)), float(np.log(MAX_TEMPERATURE))
-    optimiser = torch.optim.LBFGS(
+    optimiser = LBFGS(
         [log_temperature, *([free] if shift else [])], max_iter=60, line_search_fn="strong_wolfe"
     )
 

@@ -38,7 +38,9 @@ from .stats import Statistics
 from .third_party import THIRD_PARTY, describe_third_party
 
 OWN = "geoseg:"
-ONNX_ONLY = ("forest", THIRD_PARTY)
+FOREST, FAST = "forest", "fast"
+"""Architectures of a forest; `fast` computes its own features and tells missing values from the mean."""
+ONNX_ONLY = (FOREST, FAST, THIRD_PARTY)
 """Architectures that exist only as an ONNX graph, not as a torch network."""
 
 
@@ -175,6 +177,16 @@ def _describe_third_party(
 def is_third_party(model: ModelFile) -> bool:
     """Return whether a model is third-party: its bands and grid are chosen by the user."""
     return bool(model.architecture.get("name") == THIRD_PARTY)
+
+
+def is_fast(model: ModelFile) -> bool:
+    """Return whether a model is a forest that computes its own features and handles missing values."""
+    return bool(model.architecture.get("name") == FAST)
+
+
+def missing_score(model: ModelFile) -> float:
+    """Return the score of a pixel without value that a model expects: 0, or NaN if it handles missing values."""
+    return float("nan") if is_fast(model) else 0.0
 
 
 def onnx_only(model: ModelFile) -> bool:

@@ -88,14 +88,15 @@ def _offset_and_scale(values: NDArray[np.float64], scaling: Scaling) -> tuple[fl
     return float(values.mean()), float(values.std())
 
 
-def normalise(array: NDArray[Any], statistics: Statistics) -> NDArray[np.float32]:
-    """Clip values to the band's limits and scale them: z-scores unless a band is scaled otherwise; NaN becomes 0.
+def normalise(array: NDArray[Any], statistics: Statistics, missing: float = 0.0) -> NDArray[np.float32]:
+    """Clip values to the band's limits and scale them: z-scores unless a band is scaled otherwise.
 
     0 is the mean or median, or the lower limit of a band scaled to 0..1.
 
     Args:
         array: (bands, rows, cols) in the units of the bands, NaN where invalid.
         statistics: of the bands.
+        missing: what NaN becomes.
 
     Returns:
         float32 of the same shape.
@@ -107,7 +108,7 @@ def normalise(array: NDArray[Any], statistics: Statistics) -> NDArray[np.float32
     scores = np.clip(array, low, high).astype(np.float32, copy=False)
     scores -= mean
     scores /= std
-    np.nan_to_num(scores, copy=False, nan=0.0)
+    np.nan_to_num(scores, copy=False, nan=missing)
     return scores
 
 

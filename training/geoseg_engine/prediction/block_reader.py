@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, GeoSegError
-from ..modelfile.reading import ModelFile
+from ..modelfile.reading import ModelFile, missing_score
 from ..modelfile.stats import normalise
 from ..raster.grid import Window
 from ..stacking.reader import StackReader
@@ -25,7 +25,7 @@ class Block:
 
     Attributes:
         cut: the window.
-        scores: z-scores (bands, rows, cols) over `cut.read`.
+        scores: z-scores (bands, rows, cols) over `cut.read`; without a value 0, or NaN for a model that wants it.
         valid: (rows, cols) over `cut.core`; False where a band has no value; such a pixel gets no class.
         out_of_range: (bands,) valid pixels of the core outside the range of the training pixels.
         valid_px: valid pixels of the core.
@@ -72,6 +72,7 @@ class BandReader:
         order = [stack.band_names.index(name) for name in wanted]
         self._order = None if order == list(range(len(stack.band_names))) else order
         self._stack, self._statistics = stack, model.statistics
+        self._missing = missing_score(model)
         self._area, self._count_out_of_range = area, count_out_of_range
         self._low, self._high = (
             np.array(limits, np.float32)[:, None, None]
@@ -117,7 +118,7 @@ class BandReader:
         if kept.any():
             for top in range(0, window.height, SCALED_PX):
                 part = scores[:, top : top + SCALED_PX]
-                part[:] = normalise(part, self._statistics)
+                part[:] = normalise(part, self._statistics, self._missing)
         return Block(cut, scores, kept, out_of_range, int(kept.sum()), out_of_range_px)
 
     def _keep(self, cut: Cut, values: NDArray[np.float32]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..contract import TrainJob
+from ..models.plain_optimizers import without_compiler
 from .plan import Plan
 
 MOMENTUM = 0.9
@@ -75,20 +75,6 @@ class Plateau:
         self.waited = 0 if better else self.waited + 1
         if self.waited >= PLATEAU_EPOCHS:
             self.factor, self.waited = max(self.factor * PLATEAU_FACTOR, FINAL_RATE), 0
-
-
-def without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
-    """Return a class of optimizers that compute the same and never load torch's compiler.
-
-    torch wraps five methods of every optimizer so that its compiler can take part; the first call imports it, which
-    takes most of a second. Here the methods are taken as they are inside; no optimizer is ever compiled.
-
-    Args:
-        kind: of torch.optim.
-    """
-    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
-    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(methods["step"])})
 
 
 AdamW, SGD = without_compiler(torch.optim.AdamW), without_compiler(torch.optim.SGD)

@@ -20,6 +20,7 @@ from ...device.finding import find_device
 from ...modelfile.precision import reduced_precision
 from ...modelfile.reading import (
     ModelFile,
+    is_fast,
     is_third_party,
     load_network,
     not_our_model,
@@ -50,8 +51,8 @@ SCRATCH, BANDED_SCRATCH = 2.7, 1.3
 runtimes, 1.2 to 1.3 in bands."""
 CROPPED_COST = 0.4
 """Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
-PROBE_PX = 32
-"""Side of the window that a graph is checked with."""
+PROBE_PX, TIMED_PX = 32, 128
+"""Side of the window that a graph is checked with, and of that which a fast model is timed with: there is no choice."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ def _graph_only(
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:
         return Choice(runtime, 0.0, bytes_px)
-    _, speed = time_runtime(runtime, sample)
+    _, speed = time_runtime(runtime, sample[:, :TIMED_PX, :TIMED_PX] if is_fast(model) else sample)
     log(f"{runtime.title}: {speed / 1e6:.2f} Mpx/s")
     return Choice(runtime, speed, bytes_px)
 
