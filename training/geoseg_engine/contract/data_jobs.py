@@ -156,6 +156,13 @@ class RasterizeJob(Job):
     labels: LabelSource
     area: LabelledArea = Area()
     output: Annotated[str, Param("Label raster", writes=RASTERS)] = "labels.tif"
+    update: Annotated[
+        bool,
+        Param(
+            "Update",
+            "Only windows near changed polygons are rasterized again, if the output is of the same stack and settings.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", with_unlabelled(self.labels, self.area))

@@ -309,7 +309,7 @@ def stage_job(job: MapJob, key: str, folder: Path, model: str = "", split_from: 
             intermediates=job.intermediates,
         )
     if key == "labels":
-        return RasterizeJob(stack, job.labels, job.area, labels)
+        return RasterizeJob(stack, job.labels, job.area, labels, update=True)
     if key == "split":
         return replace(
             job.split,
