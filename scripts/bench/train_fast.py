@@ -13,15 +13,16 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
-from measuring import ENGINE_ENV, ROOT, add_small, compared, engine_command, timed
+from measuring import ENGINE_ENV, ROOT, add_small, engine_command, timed
 
 sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts" / "studies")]
 
 from train_forest import make  # noqa: E402
-from train_forest_search import FEWER, PEER, judged  # noqa: E402
+from train_forest_search import FEWER, PEER, judged, watched  # noqa: E402
 
 BANDS, SIDE_PX, SMALL_PX = 6, 1000, 100
 WAYS: dict[str, dict[str, Any]] = {
@@ -32,33 +33,33 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def print_times(folder: Path, repeat: int, small: bool) -> None:
-    """Print a table: seconds from dataset to model, and from model to map."""
+    """Print a table: seconds from dataset to model and from model to map, all ways in turn."""
     folder.mkdir()
     make(folder, SMALL_PX if small else SIDE_PX, BANDS)
-    print("| work | s | beside | s | peak MB |\n|---|---|---|---|---|")
-    ours = engine_command(folder / "fast", "trainforest", {**WAYS["fast model"], **dataset(folder)})
-    timed([ours], ENGINE_ENV)
-    model = {"model": str(folder / "fast" / "model.onnx")}
-    start = engine_command(folder / "start", "describe", model)
-    predict = engine_command(folder / "map", "predict", {**model, "output": "classes.tif"})
-    theirs = peer(folder)
-    other = engine_command(folder / "forest", "trainforest", {**WAYS["random forest"], **dataset(folder)})
-    timed([other], ENGINE_ENV)
-    other_model = {"model": str(folder / "forest" / "model.onnx"), "output": "classes.tif"}
-    other_map = engine_command(folder / "forest_map", "predict", other_model)
-    for work, command, beside, second in (
-        ("fit", ours, "scikit-learn, features ready made", theirs),
-        ("fit", ours, "random forest with its search", other),
-        ("fit", ours, "an empty job", start),
-        ("predict", predict, "the random forest", other_map),
-        ("predict", predict, "an empty job", start),
-    ):
-        ours_s, beside_s, _, peak_mb = compared(
-            lambda command=command: timed([command], ENGINE_ENV),  # type: ignore[misc]
-            lambda second=second: timed([second], ENGINE_ENV),  # type: ignore[misc]
-            repeat,
+    commands = {}
+    for name, way in (("fast model", "fast"), ("random forest", "forest")):
+        commands[f"fit, {name}"] = engine_command(
+            folder / way, "trainforest", {**WAYS[name], **dataset(folder)}
         )
-        print(f"| {work} | {ours_s:.1f} | {beside} | {beside_s:.1f} | {peak_mb:.0f} |", flush=True)
+        timed([commands[f"fit, {name}"]], ENGINE_ENV)
+        map_job = {"model": str(folder / way / "model.onnx"), "output": "classes.tif"}
+        commands[f"predict, {name}"] = engine_command(folder / f"map_{way}", "predict", map_job)
+    commands["fit, scikit-learn, features ready made"] = peer(folder)
+    commands["an empty job"] = engine_command(folder / "start", "describe", {"model": map_job["model"]})
+    wall: dict[str, list[float]] = {name: [] for name in commands}
+    busy: dict[str, list[float]] = {name: [] for name in commands}
+    peaks = dict.fromkeys(commands, 0.0)
+    for _ in range(repeat):
+        for name, command in commands.items():
+            seconds, peak_mb = watched(busy[name], lambda command=command: timed([command], ENGINE_ENV))  # type: ignore[misc]
+            wall[name].append(seconds)
+            peaks[name] = max(peaks[name], peak_mb)
+    print("| work | s | processor s | peak MB |\n|---|---|---|---|")
+    for name in commands:
+        print(
+            f"| {name} | {median(wall[name]):.1f} | {median(busy[name]):.1f} | {peaks[name]:.0f} |",
+            flush=True,
+        )
 
 
 def dataset(folder: Path) -> dict[str, str]:

@@ -250,3 +250,15 @@ def test_a_dry_run_says_how_far_it_looks(tmp_path):
     result = run(tmp_path / "plan", write_dataset(tmp_path / "data"), dry_run=True)
     assert result["facts"]["reach_px"] == REACH_PX and result["facts"]["align_px"] == ALIGN_PX
     assert "fast model" in result["reasons"][0] and "30 features" in result["reasons"][0]
+
+
+def test_mirrored_views_are_the_same_in_windows_of_any_size(made, tmp_path):
+    _, result = made
+    for name, core_px in (("a.tif", 44), ("b.tif", 512)):
+        predict.run(
+            PredictJob(result["model"], output=name, tta="flips", core_px=core_px),
+            tmp_path,
+            channel(tmp_path),
+        )
+    with rasterio.open(tmp_path / "a.tif") as first, rasterio.open(tmp_path / "b.tif") as second:
+        np.testing.assert_array_equal(first.read(), second.read())

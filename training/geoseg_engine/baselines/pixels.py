@@ -18,7 +18,7 @@ from ..modelfile.reading import FAST
 from ..modelfile.stats import Statistics, measure, normalise
 from ..raster.grid import Window, round_up, window_px, windows
 from ..stacking.reader import StackReader
-from .features import Features, features_of
+from .features import Features, bands_of_features, features_of
 
 STATISTICS_PIXELS = 2_000_000
 VALIDATION_PIXELS, FAST_VALIDATION_PIXELS = 200_000, 20_000
@@ -74,7 +74,8 @@ def draw(job: ForestJob, dataset: Dataset, whole: Dataset, folder: Path, channel
     Raises:
         GeoSegError: `no_training_pixels` if fewer than two classes have any.
     """
-    size = window_px(len(whole.recipe.bands))
+    bands = len(dataset.recipe.bands)
+    size = window_px(len(bands_of_features(job, bands)) if job.method == FAST else len(whole.recipe.bands))
     counts = count_labels(dataset, folder)
     check_two_classes(counts[TRAIN], dataset)
     chosen = list(_choose(dataset, folder, size, counts, job))

@@ -14,8 +14,8 @@ from scipy.spatial import KDTree
 from ...contract import SPLITS, Dataset, Grid, Problem
 from ...raster.geodesy import pixel_size_m
 from ...raster.grid import Window
+from . import NONE
 from .cell_counts import CellCounts
-from .splitters import NONE
 
 CELL_PX = 16
 SPLITS_CLOSE = "splits_close"

@@ -13,11 +13,11 @@ import numpy as np
 import shapely
 from scipy import ndimage
 
-from ...contract import IGNORE, SPLITS, Grid
+from ...contract import SPLITS, Grid
 from ...raster.grid import Window, affine_of
 from ...vector.area import burn_shapes
+from . import NONE
 
-NONE = IGNORE
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 NEIGHBOURS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
 
