@@ -36,6 +36,7 @@ def add_fields(
     names: Iterable[str],
     advanced: bool = False,
     owner: Any = None,
+    prefix: str = "",
 ) -> None:
     """Add a parameter per field to an algorithm.
 
@@ -45,9 +46,11 @@ def add_fields(
         names: of the fields, in the order of the dialog.
         advanced: put them into the folded part of the dialog.
         owner: object whose values are the defaults, where a job has others than the dataclass; as a job's `cleaning`.
+        prefix: of the keys, where an algorithm has settings of several jobs.
     """
     for name in names:
         parameter = parameter_of(cls, name)
+        parameter.setName(prefix + parameter.name())
         if owner is not None:
             value = getattr(owner, name)
             parameter.setDefaultValue(str(value) if choices_of(cls, name) else value)
@@ -98,6 +101,7 @@ def fields_from(
     context: QgsProcessingContext,
     cls: type,
     names: Iterable[str],
+    prefix: str = "",
 ) -> dict[str, Any]:
     """Return the values of parameters as fields of a job: the inverse of `add_fields`.
 
@@ -107,8 +111,9 @@ def fields_from(
         context: of the run.
         cls: dataclass that declares the fields.
         names: of the fields.
+        prefix: as for `add_fields`.
     """
-    return {name: _value(algorithm, dict(parameters), context, cls, name) for name in names}
+    return {name: _value(algorithm, dict(parameters), context, cls, name, prefix) for name in names}
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -150,11 +155,12 @@ def _value(
     context: QgsProcessingContext,
     cls: type,
     name: str,
+    prefix: str,
 ) -> Any:
-    key, param = key_of(cls, name), params_of(cls)[name]
+    key, param = prefix + key_of(cls, name), params_of(cls)[name]
     kind, optional = plain_type(types_of(cls)[name])
     if choices_of(cls, name):
-        return _chosen(algorithm, given, context, cls, name)
+        return _chosen(algorithm, given, context, cls, name, prefix)
     if optional and given.get(key) in (None, ""):
         return None
     if kind is bool:
@@ -176,8 +182,9 @@ def _chosen(
     context: QgsProcessingContext,
     cls: type,
     name: str,
+    prefix: str,
 ) -> Any:
-    key, default = key_of(cls, name), default_of(cls, name)
+    key, default = prefix + key_of(cls, name), default_of(cls, name)
     if not params_of(cls)[name].several:
         text = algorithm.parameterAsEnumString(given, key, context)
         return next((item for item in choices_of(cls, name) if str(item) == text), text)

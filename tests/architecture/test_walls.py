@@ -44,6 +44,7 @@ ROOMS = (
     {"training", "prediction", "baselines"},
     {"evaluation"},
     {"experiments"},
+    {"mapmaking"},
     {"run"},
     {"cli_flags", "cli_help", "cli_terminal"},
     {"cli"},

@@ -39,6 +39,7 @@ IDS = {
     "crossvalidate",
     "searchsettings",
     "predict",
+    "mapfromlayers",
     "evaluate",
     "polygonize",
     "cleanclasses",

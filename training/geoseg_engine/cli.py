@@ -30,6 +30,7 @@ from .contract import (
     Job,
     Source,
     default_of,
+    encode,
     former_names,
     job_from_json,
     job_to_json,
@@ -42,6 +43,8 @@ from .run import EXIT_FAILED, guarding_errors, run_file
 
 OF_THE_SHELL = ("command", "job_folder", "json")
 """Flags that are no field of a job."""
+OTHER_FLAGS = {"sources": ("rasters",)}
+"""Field -> further names of its flag."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,13 +119,13 @@ def add_argument(command: argparse.ArgumentParser, name: str, hint: Any, require
         required: whether the command needs it.
         words: help of the flag.
     """
-    flag = "--" + name.replace("_", "-")
+    flags = ["--" + text.replace("_", "-") for text in (name, *OTHER_FLAGS.get(name, ()))]
     if hint is bool:
         action = argparse.BooleanOptionalAction
-        command.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
+        command.add_argument(*flags, action=action, default=argparse.SUPPRESS, help=words)
     elif hint in (int, float, str):
         command.add_argument(
-            flag,
+            *flags,
             type=hint,
             required=required,
             default=argparse.SUPPRESS,
@@ -134,7 +137,7 @@ def add_argument(command: argparse.ArgumentParser, name: str, hint: Any, require
         raster = hint is Source or rasters
         written = "files, or JSON of each" if rasters else settings(hint)
         command.add_argument(
-            flag,
+            *flags,
             nargs="+" if raster or takes_several(hint) else None,
             required=required,
             default=argparse.SUPPRESS,
@@ -156,6 +159,7 @@ def write_job(options: argparse.Namespace) -> Path:
     hints = {**types_of(JOBS[options.command])}
     hints |= {old: hints[new] for old, new in former_names(JOBS[options.command]).items()}
     data = {key: _value(options.command, key, value, hints[key]) for key, value in values.items()}
+    data |= {key: with_defaults(JOBS[options.command], key, value) for key, value in data.items()}
     if "bands" in hints and "bands" not in data and "sources" in data:
         from .raster.sources import all_bands
 
@@ -166,6 +170,18 @@ def write_job(options: argparse.Namespace) -> Path:
     job_file = folder / JOB_FILE
     write_json(job_file, job_to_json(job))
     return job_file
+
+
+def with_defaults(job: type[Job], name: str, value: Any) -> Any:
+    """Return the value of a field; of a job inside a job what is not written keeps its default.
+
+    Args:
+        job: class of the job.
+        name: of the field, or its former name.
+        value: as plain data.
+    """
+    default = default_of(job, former_names(job).get(name, name))
+    return {**encode(default), **value} if isinstance(default, Job) and isinstance(value, dict) else value
 
 
 def _value(command: str, key: str, value: Any, hint: Any) -> Any:

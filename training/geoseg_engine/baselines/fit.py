@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export, own_metadata
-from ..modelfile.reading import FAST, FOREST
+from ..modelfile.reading import FAST, FOREST, ModelFile, read_model
 from ..modelfile.stac import write_sidecar
 from ..modelfile.validation_data import MIN_PIXELS, MIN_REGIONS, ValidationCounter, ValidationData
 from ..models import build
@@ -102,6 +102,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         return dry_run_result(job, dataset, dataset_folder)
     output = folder / job.output
     prepare_folder(output)
+    validated = read_model(folder / job.settings_from) if job.settings_from else None
     channel.send(
         "hello",
         protocol=PROTOCOL,
@@ -112,13 +113,17 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     )
     samples = draw(job, dataset, whole, dataset_folder, channel)
     of_dataset = warnings_for(dataset, reach_of(job).reach_px)
-    warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples)]
+    warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples, validated is not None)]
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(fit_message(job, dataset, len(samples.train)))
     validation = validation_of(dataset, dataset_folder)
-    fitted = fit(job, dataset, samples, validation, channel)
-    decision, scored, calibrated = evaluate(job, dataset, fitted, samples, validation, channel)
+    fitted = fit(job, dataset, samples, validation, channel, validated.trained if validated else None)
+    decision, scored, calibrated = (
+        kept_evaluation(validated, channel)
+        if validated
+        else evaluate(job, dataset, fitted, samples, validation, channel)
+    )
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = summarise(given, samples, fitted, scored, calibrated, time.monotonic() - started)
@@ -238,12 +243,13 @@ def fit_message(job: ForestJob, dataset: Dataset, pixels: int) -> str:
     )
 
 
-def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
+def label_warnings(dataset: Dataset, samples: Samples, validated: bool = False) -> list[Problem]:
     """Return warnings for classes without training pixels and for a dataset without validation pixels.
 
     Args:
         dataset: its classes.
         samples: pixels per class.
+        validated: whether an earlier run has validated the settings, so that no validation pixel is needed.
     """
     found = [
         Problem(
@@ -255,7 +261,7 @@ def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
         for item, pixels in zip(dataset.classes, samples.counts, strict=True)
         if not pixels
     ]
-    if not samples.validation_px:
+    if not samples.validation_px and not validated:
         found.append(
             Problem(
                 "no_validation_pixels",
@@ -268,7 +274,12 @@ def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
 
 
 def fit(
-    job: ForestJob, dataset: Dataset, samples: Samples, validation: ValidationData, channel: Channel
+    job: ForestJob,
+    dataset: Dataset,
+    samples: Samples,
+    validation: ValidationData,
+    channel: Channel,
+    validated: dict[str, Any] | None = None,
 ) -> Fitted:
     """Fit the classifier of the job.
 
@@ -278,7 +289,10 @@ def fit(
         samples: training and validation pixels.
         validation: amount of validation data.
         channel: gets messages; cancel point.
+        validated: facts of an earlier run whose settings are kept; None finds them.
     """
+    found = (validated or {}).get("settings") or {}
+    found = found if found.get("method") == job.method else {}
     bands, classes = len(dataset.recipe.bands), len(dataset.classes)
     architecture = {
         "name": job.method,
@@ -287,13 +301,17 @@ def fit(
         **({} if job.method == FAST else {"texture_px": list(job.texture_px)}),
     }
     if job.method in (FOREST, FAST):
-        return _fit_forest(job, dataset, samples, validation, architecture, channel)
+        return _fit_forest(job, dataset, samples, validation, architecture, channel, found)
     network = build(architecture).eval()
     settings: dict[str, Any] = {"method": job.method}
     if isinstance(network, MaximumLikelihood):
         train = (samples.train, samples.train_truth)
         scored = (samples.validation, samples.validation_truth)
-        pooling = spectral_fit.best_pooling(network, train, scored, dataset.classes) if job.search else 0.0
+        pooling = found.get("pooling")
+        if pooling is None:
+            pooling = (
+                spectral_fit.best_pooling(network, train, scored, dataset.classes) if job.search else 0.0
+            )
         spectral_fit.fit_gaussians(network, *train, pooling)
         settings["pooling"] = pooling
         channel.log(f"Covariances: {pooling:.0%} pooled over all classes, chosen on validation pixels.")
@@ -310,6 +328,7 @@ def _fit_forest(
     validation: ValidationData,
     architecture: dict[str, Any],
     channel: Channel,
+    found: Mapping[str, Any],
 ) -> Fitted:
     like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
     for text in no_search_message(job, validation):
@@ -322,7 +341,9 @@ def _fit_forest(
         trees.first_settings(job, samples.train.shape[1], len(samples.train), classes),
         None,
     )
-    if job.search:
+    if found:
+        settings = trees.Settings(**{key: int(found[key]) for key in asdict(settings)})
+    elif job.search:
         best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
         settings, grown_before = best.settings, best.forest
     channel.log(f"Growing {settings.trees} trees: {settings.description()}.")
@@ -345,6 +366,18 @@ def _fit_forest(
         grown,
         grown.feature_importances_,
     )
+
+
+def kept_evaluation(validated: ModelFile, channel: Channel) -> tuple[Calibration, dict[str, Any], str]:
+    """Return calibration, scores and calibration in a sentence of an earlier run, for a training on all labels.
+
+    Args:
+        validated: model of the run that left areas out.
+        channel: gets the message.
+    """
+    text = str(validated.trained.get("calibration_sentence", ""))
+    channel.log("Settings, calibration and scores are those of the model that left the test areas out.")
+    return validated.calibration, {"miou": None, **validated.metrics}, text
 
 
 def with_possible_search(job: ForestJob, validation: ValidationData) -> ForestJob:

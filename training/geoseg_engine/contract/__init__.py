@@ -13,6 +13,7 @@ from .catalogue import (
     CATALOGUE,
     COMPARABLE,
     ENCODERS,
+    FAST_MODEL,
     NETWORKS,
     OTHER,
     Model,
@@ -102,6 +103,7 @@ from .experiment_jobs import (
 from .indices import INDICES, SpectralIndex, index_band
 from .job import POLYGONS, RASTERS, Job
 from .jobs import JOBS, PHASES, names_input
+from .map_jobs import MapJob
 from .model_jobs import DescribeJob, ProbeJob
 from .parameter import Candidates, Param, choices_of, default_of, former_names, params_of, types_of
 from .prediction_jobs import (

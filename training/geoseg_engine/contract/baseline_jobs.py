@@ -11,7 +11,7 @@ from .errors import Problem
 from .events import TRAINING_PHASES
 from .job import MAX_SEED, Job
 from .parameter import Param
-from .training_jobs import Bands, DatasetPath, DryRun, OutputFolder
+from .training_jobs import Bands, DatasetPath, DryRun, OutputFolder, SettingsFrom
 
 BASELINE = "Baseline"
 
@@ -137,6 +137,7 @@ class ForestJob(Job):
     ] = 42
     dry_run: DryRun = False
     output: OutputFolder = "."
+    settings_from: SettingsFrom = ""
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -155,6 +155,13 @@ class RasterizeJob(Job):
     labels: LabelSource
     area: LabelledArea = Area()
     output: Annotated[str, Param("Label raster", writes=RASTERS)] = "labels.tif"
+    update: Annotated[
+        bool,
+        Param(
+            "Update",
+            "Only windows near changed polygons are rasterized again, if the output is of the same stack and settings.",
+        ),
+    ] = False
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
@@ -285,6 +292,21 @@ class TileJob(Job):
             guide="split",
         ),
     ] = 0
+    every_block: Annotated[
+        bool,
+        Param(
+            "Split every block",
+            "Blocks without labels get a split too, so that labels that are drawn later move no test area.",
+        ),
+    ] = False
+    split_from: Annotated[
+        str,
+        Param(
+            "Split to keep",
+            "blocks.json of an earlier dataset on the same grid: every block keeps its split.",
+            reads=True,
+        ),
+    ] = ""
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

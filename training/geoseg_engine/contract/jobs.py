@@ -19,6 +19,7 @@ MODULES = (
     "experiment_jobs",
     "prediction_jobs",
     "evaluation_jobs",
+    "map_jobs",
     "model_jobs",
 )
 """Modules that declare jobs, in the order of the shell's list."""

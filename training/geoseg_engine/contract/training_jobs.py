@@ -114,6 +114,16 @@ Levels = Annotated[
 ]
 OutputFolder = Annotated[str, Param("Run folder", "Folder of the results.")]
 Resume = Annotated[bool, Param("Resume", "Continue the interrupted run in the output folder.")]
+SettingsFrom = Annotated[
+    str,
+    Param(
+        "Validated model",
+        "For a training on all labels: the model of a run that left areas out. Its calibration, its scores and what it "
+        "found on validation data are kept.",
+        reads=True,
+        in_folder=MODEL_FILE,
+    ),
+]
 DryRun = Annotated[bool, Param("Dry run", "Only report what would be done.")]
 
 
@@ -469,6 +479,7 @@ class TrainJob(Job):
     resume: Resume = False
     dry_run: DryRun = False
     output: OutputFolder = "."
+    settings_from: SettingsFrom = ""
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -47,6 +47,7 @@ from .split.folds import (
     remove_folds,
     too_few_folds,
 )
+from .split.kept import BLOCKS_FILE, keep_blocks, kept_plan
 from .split.plan import REACH_PX, buffer_problems, plan_split
 from .split.splitters import NONE, Blocks, Regions, Splitter
 from .tile_index import TileCounter, without_empty_tiles
@@ -109,7 +110,7 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
     with open_stack(folder / job.stack) as reader:
         _check_same_grid(labels, reader.grid)
         data = LabelledStack(labels, reader, facts)
-        plan, folds = split_plans(job, data)
+        plan, folds = split_plans(job, folder, data)
         require_room({output: (1 + len(folds)) * dataset_bytes(reader.grid, job)})
         with whole_folder(output / FOLDS) if folds else nullcontext(output) as fold_folder:
             made = [
@@ -152,19 +153,22 @@ def dataset_bytes(grid: Grid, job: TileJob) -> int:
     return int(grid.width * grid.height * PACKED_SHARE) + TILE_BYTES * tiles
 
 
-def split_plans(job: TileJob, data: LabelledStack) -> tuple[SplitPlan, list[SplitPlan]]:
-    """Return the plan of the dataset, and one for every fold.
+def split_plans(job: TileJob, folder: Path, data: LabelledStack) -> tuple[SplitPlan, list[SplitPlan]]:
+    """Return the plan of the dataset, and one for every fold; with a split to keep there are no folds.
 
     Args:
-        job: settings.
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
         data: the stack with its labels.
 
     Raises:
-        GeoSegError: `too_few_folds`; as `plan_split`.
+        GeoSegError: `too_few_folds`; as `plan_split`, `kept_plan`.
     """
     if 0 < job.folds < MIN_FOLDS:
         raise too_few_folds(job.folds)
     classes = len(data.facts.classes)
+    if job.split_from:
+        return kept_plan(folder / job.split_from, data.grid), []
     numbered = fold_numbers(job, data.grid)
     if numbered is not None:
         folds = plan_region_folds(job, numbered, data.labels, data.grid, classes, data.background)
@@ -225,6 +229,7 @@ def write_dataset(
             split_distance_px=distance,
             fingerprint=fingerprint(data.labels, split),
         )
+    keep_blocks(plan, data.grid, output / BLOCKS_FILE)
     save_dataset(dataset, output)
     return dataset, frame
 

@@ -238,7 +238,7 @@ def remove_results(folder: Path, names: list[str]) -> None:
         path.unlink(missing_ok=True)
 
 
-def resume_or_run(job: RunJob, folder: Path, channel: RunChannel, known: bool) -> dict[str, Any]:
+def resume_or_run(job: RunJob, folder: Path, channel: Channel, known: bool) -> dict[str, Any]:
     """Run a job; from its checkpoint if there is one of the same job and it can be resumed.
 
     Args:

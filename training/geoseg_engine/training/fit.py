@@ -27,7 +27,7 @@ from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..device.devices import Device
 from ..device.finding import announce, device_warnings, find_device
-from ..modelfile.reading import ModelFile
+from ..modelfile.reading import ModelFile, read_model
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
 from . import checkpoint
@@ -98,6 +98,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     started = time.monotonic()
     output = folder / job.output
+    validated = read_model(folder / job.settings_from) if job.settings_from else None
     prepare_folder(output)
     device = find_device(job.device)
     group = join_group(device)
@@ -130,8 +131,10 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         return group.broadcast({})
 
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    calibration = calibrate(session, trainer)
+    calibration = validated.calibration if validated else calibrate(session, trainer)
     summary = summarise(session, trainer, meter, cancelled, calibration)
+    if validated:  # this run has seen the areas that a score is made on
+        summary |= {"miou": validated.metrics.get("miou"), "scores": validated.metrics}
     summary["provenance"] = provenance(data.dataset, data.folder, time.monotonic() - started)
     write_model(session, trainer, data.dataset, data.warnings, summary, calibration)
     write_json(output / METRICS_FILE, summary)
@@ -167,6 +170,8 @@ def read_training_data(job: TrainJob, folder: Path, output: Path, channel: Chann
     )
     problems = [*problems, *encoder_warnings, *(leak_warnings(start, dataset) if start else [])]
     own = [*problems, *class_warnings(scene, dataset.classes)]
+    if job.settings_from:  # then no area is left for validation, and none is needed
+        own = [problem for problem in own if problem.code != "no_validation_pixels"]
     for problem in own:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     return TrainingData(

@@ -30,6 +30,7 @@ from ...contract import (
     RasterizeJob,
     Source,
     check_order,
+    counted,
     encode,
     present,
     read_json,
@@ -48,6 +49,17 @@ from ...stacking.stack_plan import on_grid
 from ...vector.area import area_geometry, area_title
 from ...vector.polygons import LabelPolygons, read_labels
 from .burning import Burner, Claims, Tally
+from .kept_burn import (
+    Shapes,
+    halo_px,
+    keep,
+    kept_pixels,
+    read_kept,
+    same_windows,
+    settings_key,
+    shapes_of,
+    summed,
+)
 from .problems import hull_only, label_problems
 
 BURN_PX = 1024
@@ -86,7 +98,7 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         on_grid(polygons, reader.grid)
         area, of_area = area_geometry(job.area, polygons.geometries, reader.grid)
         burner = Burner(reader.grid, polygons, area, fill_id(labels, polygons))
-        _burn_all(burner, reader, folder / job.stack, output, polygons, channel)
+        _burn_all(job, burner, reader, folder / job.stack, output, polygons, area, channel)
         warnings = [
             *polygons.problems,
             *of_area,
@@ -109,18 +121,48 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def _burn_all(
-    burner: Burner, reader: StackReader, stack: Path, output: Path, polygons: LabelPolygons, channel: Channel
+    job: RasterizeJob,
+    burner: Burner,
+    reader: StackReader,
+    stack: Path,
+    output: Path,
+    polygons: LabelPolygons,
+    area: Any,
+    channel: Channel,
 ) -> None:
-    """Burn window by window while the next one's values are read and the last one's classes are written."""
+    """Burn window by window while the next one's values are read and the last one's classes are written.
+
+    With `update`, windows that no changed polygon comes near are copied from the raster of the last time.
+    """
     valued = not always_valid(reader, stack)
     side = min(BURN_PX, window_px(len(reader.band_names)))
     parts = list(windows(burner.grid, side) if valued else strips(burner.grid, BURN_PX))
 
-    def read(window: Window) -> tuple[Window, np.ndarray | None, Claims]:
-        return window, reader.read(window) if valued else None, burner.claims(window)
+    key, shapes, kept, same = "", Shapes(), None, [False] * len(parts)
+    classes, tallies = list(burner.tally.pixels), list[Tally]()
+    if job.update and polygons.raster is None:
+        key = settings_key(job.labels, polygons, area, reader.recipe, stack, side)
+        shapes, kept = shapes_of(polygons), read_kept(output, key, len(parts))
+        if kept is not None:
+            same = same_windows(kept, shapes, parts, burner.grid, halo_px(job.labels))
+            channel.log(
+                f"{counted(len(parts) - sum(same), 'window')} of {len(parts)} burnt; the others are kept."
+            )
 
-    def burn(part: tuple[Window, np.ndarray | None, Claims]) -> tuple[np.ndarray, Window]:
-        return burner.burn(*part), part[0]
+    def read(place: int) -> tuple[int, np.ndarray | None, Claims | None]:
+        if same[place]:
+            return place, None, None
+        return place, reader.read(parts[place]) if valued else None, burner.claims(parts[place])
+
+    def burn(part: tuple[int, np.ndarray | None, Claims | None]) -> tuple[np.ndarray, Window]:
+        place, values, claims = part
+        if kept is not None and same[place]:
+            tallies.append(kept.tallies[place])
+            return kept_pixels(output, parts[place]), parts[place]
+        burner.tally = Tally({class_id: 0 for class_id in classes})
+        ids = burner.burn(parts[place], values, claims)
+        tallies.append(burner.tally)
+        return ids, parts[place]
 
     with RasterWriter(output, burner.grid, "uint8", IGNORE, ("class",), polygons.classes) as writer:
         done = count(1)
@@ -129,7 +171,10 @@ def _burn_all(
             writer.write(*part)
             channel.progress("rasterize", next(done), len(parts))
 
-        pump(parts, read, burn, write)
+        pump(range(len(parts)), read, burn, write)
+    burner.tally = summed(tallies, classes)
+    if key:
+        keep(output, key, shapes, tallies)
 
 
 def strips(grid: Grid, rows: int) -> Iterator[Window]:

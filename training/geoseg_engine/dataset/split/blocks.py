@@ -13,7 +13,7 @@ from ...contract import IGNORE, SPLITS, GeoSegError, Grid, Problem, TileJob
 from ...raster.grid import Window, windows
 from .block_size import Scale, block_reason, preferred_block_px
 from .cell_counts import CellCounts
-from .splitters import NONE, Blocks, Splitter, assign
+from .splitters import NONE, Blocks, Splitter, assign, shared_out
 
 MAX_BUFFER_PX = 96
 MIN_BLOCKS = 20
@@ -93,6 +93,8 @@ def plan_blocks(
     labelled = counts.sum(axis=2) > 0
     codes = np.full(labelled.shape, NONE, np.uint8)
     codes[labelled] = assign(counts[labelled], fractions, job.seed)
+    if job.every_block:
+        codes[~labelled] = shared_out(int((~labelled).sum()), fractions, job.seed)
     blocks = Blocks(block, planned_buffer_px(job, block), codes)
     problems = []
     if job.buffer_px < 0:

@@ -165,6 +165,22 @@ def assign(counts: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.nd
     return _improved(rng, best, shares, wanted)
 
 
+def shared_out(number: int, fractions: tuple[float, ...], seed: int) -> np.ndarray:
+    """Divide units without labels at random by the shares of the splits.
+
+    Args:
+        number: of units.
+        fractions: wanted shares of the splits.
+        seed: the same seed gives the same division.
+
+    Returns:
+        uint8 (number,): index into SPLITS.
+    """
+    wanted = np.cumsum(fractions) * number
+    codes = np.searchsorted(wanted, np.arange(number) + 0.5, side="right").astype(np.uint8)
+    return np.random.default_rng(seed).permutation(np.minimum(codes, len(fractions) - 1))
+
+
 def _random_start(rng: np.random.Generator, counts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     order = rng.permutation(len(counts))
     size = counts.sum(axis=1)[order]
