@@ -18,7 +18,7 @@ from .records import Broken, broken_packages
 from .redaction import redacted
 from .space import MB, check_space
 from .steps import STATE_FILE
-from .swap import clone, relink_python, rewrite_programs
+from .swap import clone, refuse_if_used, relink_python, rewrite_programs
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def repair(root: Path, listener: Listener | None = None, network: Network | None
     """
     root = Places.of(root).root
     plan = plan_of(root)
+    refuse_if_used(root)
     (root / STAMP_FILE).unlink(missing_ok=True)
     state = kept_json(root / STATE_FILE)
     if isinstance(state, dict):
@@ -103,6 +104,7 @@ def remove(root: Path, listener: Listener | None = None) -> None:
     if not places.lock.parent.exists():
         return
     with locked(places.lock):
+        refuse_if_used(places.root)
         folders = (places.root, places.staging, places.former, places.cache, places.own_python, places.own_uv)
         for done, folder in enumerate(folders):
             (listener or Listener()).on_progress("Remove the engine", done / len(folders))
@@ -136,8 +138,10 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
     listener = listener or Listener()
     old, new = Places.of(root), Places.of(target)
     check_path_length(new.root)
+    _check_apart(old, new)
     if new.root.exists() and any(new.root.iterdir()):
         raise GeoSegError("not_writable", f"{new.root} is not empty.", "Choose a new or empty folder.")
+    refuse_if_used(old.root)
     found = sizes(old.root)
     check_space(new.root, (found.environment_bytes + found.python_bytes) / MB * 1.05)
     with locked(old.lock):
@@ -155,11 +159,20 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
     return Environment(interpreter(new.root), managed=True)
 
 
+def _check_apart(old: Places, new: Places) -> None:
+    """Refuse to move an environment into itself, or into what goes with it."""
+    target = new.root.resolve()
+    for folder in (old.root, old.staging, old.former, old.cache, old.own_python, old.own_uv):
+        if target.is_relative_to(folder.resolve()):
+            raise GeoSegError("not_writable", f"{new.root} is inside {folder}, which is removed after the move.",
+                              "Choose another folder.")  # fmt: skip
+
+
 def _copy(old: Places, new: Places, listener: Listener) -> None:
     new.root.parent.mkdir(parents=True, exist_ok=True)
     listener.on_progress("Copy the environment", 0.0)
     for share, (source, target) in enumerate(
-        ((old.own_python, new.own_python), (old.own_uv, new.own_uv), (old.root, new.root))
+        ((old.root, new.root), (old.own_python, new.own_python), (old.own_uv, new.own_uv))
     ):
         if source.exists():
             listener.on_line(f"{source} -> {target}")
