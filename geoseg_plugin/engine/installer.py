@@ -31,7 +31,7 @@ def say(line: str, stream: TextIO | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the flags of the command."""
     found = argparse.ArgumentParser(description="Set up the environment of the GeoSeg engine.")
-    found.add_argument("--root", type=Path, default=default_root(), help="folder of the environment")
+    found.add_argument("--root", type=Path, help="folder of the environment")
     found.add_argument(
         "--build",
         default="",
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     options = parser().parse_args(arguments)
     try:
+        options.root = (options.root or default_root()).expanduser().absolute()
         return _action(options)(options)
     except GeoSegError as error:
         say(f"{error.message} {error.hint}\n{error.details}".strip(), sys.stderr)

@@ -32,7 +32,7 @@ from .persistence import PAUSES_S, Persistence
 from .places import Places, check_path_length
 from .plan import Listener, Network, Plan
 from .proof import device_warning, stamp_of
-from .pythons import Interpreter, find_python, inspect_interpreter
+from .pythons import SUPPORTED, Interpreter, find_python, inspect_interpreter
 from .redaction import redacted
 from .runners import PipRunner, Runner, UvRunner
 from .simple_index import DEFAULT_INDEX, Source
@@ -227,8 +227,9 @@ class Installation:
         """The interpreter to make the environment from; uv brings one where none fits."""
         machine = present(self._machine, "a machine")
         processor = machine.processor if machine.system == "macos" else ""
+        versions = SUPPORTED if self._kit is None else (PYTHON,)  # the wheels of a kit are for one Python
         try:
-            return own_python(self._places.own_python) or find_python(self.plan.python, processor)
+            return own_python(self._places.own_python) or find_python(self.plan.python, processor, versions)
         except GeoSegError:
             if self.plan.python or not isinstance(runner, UvRunner):
                 raise

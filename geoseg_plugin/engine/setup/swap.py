@@ -136,7 +136,10 @@ def is_used(root: Path) -> bool:
         with contextlib.suppress(OSError):
             started = os.fsdecode(record.read_bytes().split(b"\0")[0])
             # through a link to the folder, or to one above it, it has another name
-            if "python" in Path(started).name and (record.parent / "cwd" / started).parent.resolve() == programs:
+            if (
+                "python" in Path(started).name
+                and (record.parent / "cwd" / started).parent.resolve() == programs
+            ):
                 return True
     return False
 
