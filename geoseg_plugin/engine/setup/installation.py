@@ -38,7 +38,7 @@ from .runners import PipRunner, Runner, UvRunner
 from .simple_index import DEFAULT_INDEX, Source
 from .space import UPDATE_MB, check_space, other_pip_cache
 from .steps import OPENVINO_STEP, STATE_FILE, ZOO_STEP, Steps
-from .swap import clone, drop_former, recover, refuse_if_used, swap, swap_back
+from .swap import clone, drop_former, recover, check_unused, swap, swap_back
 from .uv import UvSource, uv_or_reason
 from .wheel_lists import PYTHON, WheelLists, lists_for, platform_of, tool
 
@@ -105,7 +105,7 @@ class Installation:
         if updates:
             self._update()
         else:
-            refuse_if_used(self._root)
+            check_unused(self._root)
             (self._root / STAMP_FILE).unlink(missing_ok=True)
             self._fill(self._root)
         self._listener.on_progress("Ready", 1.0)

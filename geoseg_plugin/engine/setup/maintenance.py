@@ -18,7 +18,7 @@ from .records import Broken, broken_packages
 from .redaction import redacted
 from .space import MB, check_space
 from .steps import STATE_FILE
-from .swap import clone, refuse_if_used, relink_python, rewrite_programs
+from .swap import clone, check_unused, relink_python, rewrite_programs
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def repair(root: Path, listener: Listener | None = None, network: Network | None
     """
     root = Places.of(root).root
     plan = plan_of(root)
-    refuse_if_used(root)
+    check_unused(root)
     (root / STAMP_FILE).unlink(missing_ok=True)
     state = kept_json(root / STATE_FILE)
     if isinstance(state, dict):
@@ -104,7 +104,7 @@ def remove(root: Path, listener: Listener | None = None) -> None:
     if not places.lock.parent.exists():
         return
     with locked(places.lock):
-        refuse_if_used(places.root)
+        check_unused(places.root)
         folders = (places.root, places.staging, places.former, places.cache, places.own_python, places.own_uv)
         for done, folder in enumerate(folders):
             (listener or Listener()).on_progress("Remove the engine", done / len(folders))
@@ -141,7 +141,7 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
     _check_apart(old, new)
     if new.root.exists() and any(new.root.iterdir()):
         raise GeoSegError("not_writable", f"{new.root} is not empty.", "Choose a new or empty folder.")
-    refuse_if_used(old.root)
+    check_unused(old.root)
     found = sizes(old.root)
     check_space(new.root, (found.environment_bytes + found.python_bytes) / MB * 1.05)
     with locked(old.lock):

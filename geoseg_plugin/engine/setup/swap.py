@@ -94,7 +94,7 @@ def swap(places: Places) -> None:
     rewrite_programs(places.root, places.staging)
 
 
-def refuse_if_used(root: Path) -> None:
+def check_unused(root: Path) -> None:
     """Refuse to change or remove an environment in its place while a program runs in it.
 
     Raises:
