@@ -272,6 +272,9 @@ def make_environment(root: Path, mark: str) -> None:
     program.write_text(f"#!{interpreter(root)}\n", encoding="utf-8")
     (root / "pyvenv.cfg").write_text("home = /usr/bin\n", encoding="utf-8")
     (root / "file").write_text(mark, encoding="utf-8")
+    for folder in (root / "check", root / "lib" / "check"):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
 
 
 def mark_of(root: Path) -> str:
@@ -284,6 +287,7 @@ def test_a_swap_can_be_interrupted_anywhere(tmp_path: Path) -> None:
     swap.clone(places.root, places.staging, lambda: False)
     assert (places.staging / "file").stat().st_ino == (places.root / "file").stat().st_ino
     assert (places.staging / "pyvenv.cfg").stat().st_ino != (places.root / "pyvenv.cfg").stat().st_ino
+    assert (places.staging / "lib" / "check" / "file").exists() and not (places.staging / "check").exists()
     (places.staging / STAMP_FILE).write_text('{"mark": "new"}', encoding="utf-8")
     assert mark_of(places.root) == "old"
     places.root.rename(places.former)

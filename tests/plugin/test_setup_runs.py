@@ -23,11 +23,15 @@ from wheel_index import Fault, WheelIndex, serving
 from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine.environment import STAMP_FILE, find, interpreter
 from geoseg_plugin.engine.setup import access, installation, maintenance, richdem, steps, uv
+from geoseg_plugin.engine.setup.command import Command
 from geoseg_plugin.engine.setup.installation import Installation
 from geoseg_plugin.engine.setup.kit import kit_platforms, read_kit, save_kit
 from geoseg_plugin.engine.setup.places import Places, site_packages
 from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
+from geoseg_plugin.engine.setup.pythons import Interpreter
 from geoseg_plugin.engine.setup.records import broken_packages
+from geoseg_plugin.engine.setup.runners import PipRunner
+from geoseg_plugin.engine.setup.swap import clone
 from geoseg_plugin.tasks.runner import TaskRunner
 
 TOOLS = [
@@ -46,13 +50,28 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made_by_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of `venv`, which takes seconds to make."""
+    folder = tmp_path_factory.mktemp("venv")
+    access_ = access.Access(Network(), folder / "cache", print)
+    runner = PipRunner(Command(folder / "log", print, lambda: False), access_, folder / "env", lambda: folder)
+    runner.make(Interpreter(PYTHON, (3, 11)))
+    return folder / "env"
+
+
 @pytest.fixture
-def world(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(
+    made_by_venv: Path, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
     with serving(WheelIndex(wheels)) as index:
         made = World(index, tmp_path / "training", {"device": "cpu", "device_name": "CPU"})
         make_lists(made.training, wheels)
         use(made, monkeypatch)
         monkeypatch.setitem(access.UV_SETTINGS, "UV_HTTP_RETRIES", "1")
+        monkeypatch.setattr(
+            PipRunner, "make", lambda self, python: clone(made_by_venv, self._root, lambda: False)
+        )
         if real_uv():
             monkeypatch.setattr(installation, "uv_or_reason", lambda source, on_line: Path(real_uv()))
         yield made

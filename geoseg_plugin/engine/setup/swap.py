@@ -18,7 +18,7 @@ from .steps import STATE_FILE
 
 RELEASED_S = 5.0
 """A program that was told to end needs a moment."""
-LEFT_OUT = ("__pycache__", "check")
+LEFT_OUT = ("check",)
 WRITTEN_IN_PLACE = ("pyvenv.cfg", STAMP_FILE)
 """Files that are copied, because somebody may write into them."""
 MARKS = (STAMP_FILE, STATE_FILE)
@@ -28,7 +28,8 @@ MARKS = (STAMP_FILE, STATE_FILE)
 def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bool = False) -> None:
     """Copy an environment, files by hard links where the disk can do that; a rest of an earlier copy goes first.
 
-    Tools replace files, they do not write into them, so that the original stays as it is. Compiled files are left out.
+    Tools replace files, they do not write into them, and Python does so with compiled files: the original stays as it
+    is.
 
     Args:
         source: environment.
@@ -44,7 +45,8 @@ def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bo
     for place, folders, names in os.walk(source):
         if is_cancelled():
             raise Cancelled
-        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        if Path(place) == source:
+            folders[:] = [name for name in folders if name not in LEFT_OUT]
         programs = Path(place) == scripts_dir(source)
         inside = target / os.path.relpath(place, source)
         inside.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bo
             _link(Path(place, name), inside / name, copy)
             folders.remove(name)
         for name in names:
-            if not name.endswith(".pyc") and (Path(place) != source or name not in MARKS):
+            if Path(place) != source or name not in MARKS:
                 _link(Path(place, name), inside / name, copy or programs or name in WRITTEN_IN_PLACE)
     for name in MARKS:
         if (source / name).is_file():
