@@ -146,7 +146,8 @@ def requirements_hash() -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for file in sorted((training_dir() / "requirements").glob("*.txt")):
+    folder = training_dir() / "requirements"
+    for file in sorted((*folder.glob("*.txt"), *folder.glob("wheels/*.txt"))):
         digest.update(file.name.encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:16]
 

@@ -24,6 +24,7 @@ from stub_packages import LINUX
 from test_installer import make_environment, mark_of
 
 from geoseg_plugin.contract import Cancelled, GeoSegError, write_json
+from geoseg_plugin.engine import environment
 from geoseg_plugin.engine.environment import STAMP_FILE, default_root, interpreter
 from geoseg_plugin.engine.installer import main
 from geoseg_plugin.engine.liveness import locked
@@ -33,7 +34,7 @@ from geoseg_plugin.engine.setup.command import Command
 from geoseg_plugin.engine.setup.failures import explain
 from geoseg_plugin.engine.setup.fetching import fetcher
 from geoseg_plugin.engine.setup.installation import Installation
-from geoseg_plugin.engine.setup.kit import KIT_FILE, Kit, read_kit
+from geoseg_plugin.engine.setup.kit import KIT_FILE, Kit, kit_platforms, read_kit
 from geoseg_plugin.engine.setup.places import Places
 from geoseg_plugin.engine.setup.plan import Network, Plan
 from geoseg_plugin.engine.setup.pythons import Interpreter
@@ -41,6 +42,7 @@ from geoseg_plugin.engine.setup.records import broken_packages
 from geoseg_plugin.engine.setup.redaction import redacted
 from geoseg_plugin.engine.setup.runners import PipRunner, UvRunner
 from geoseg_plugin.engine.setup.steps import STATE_FILE
+from geoseg_plugin.paths import plugin_dir
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links")
 
@@ -285,3 +287,44 @@ def test_the_wheels_of_a_kit_get_the_python_that_they_are_for(
     with pytest.raises(GeoSegError, match="does not run"):
         made._python(runner)
     assert brought == [tmp_path / "kit" / "python"]
+
+
+def test_only_the_default_folder_follows_a_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("GEOSEG_ENGINE_DIR", raising=False)
+    monkeypatch.setattr(maintenance, "run_probe", lambda *_: {})
+    make_environment(tmp_path / "trial", "old")
+    before = default_root()
+    maintenance.move(tmp_path / "trial", tmp_path / "trial2")
+    assert default_root() == before
+    make_environment(before, "old")
+    maintenance.move(before, tmp_path / "moved")
+    assert default_root() == tmp_path / "moved"
+
+
+def test_a_swap_that_is_half_done_keeps_its_build(tmp_path: Path) -> None:
+    places = Places(tmp_path / "engine")
+    places.former.mkdir()
+    write_json(places.former / STAMP_FILE, {"build": "cu126"})
+    assert maintenance.plan_of(places.root).build == "cu126"
+
+
+def test_a_folder_inside_the_plugin_is_refused() -> None:
+    with pytest.raises(GeoSegError, match="inside the plugin"):
+        Installation(Plan(plugin_dir() / "engine_of_mine"), machine=LINUX).run()
+
+
+def test_the_shell_shows_a_sentence_where_the_system_refuses(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    key = kit_platforms()[0].key
+    folder = str(tmp_path / "file" / "kit")
+    assert main(["--root", str(tmp_path / "x"), "--save-kit", folder, "--platform", key]) == 1
+    assert "Not a directory" in capsys.readouterr().err
+
+
+def test_changed_lists_of_wheels_are_an_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "training_dir", lambda: tmp_path)
+    (tmp_path / "requirements" / "wheels").mkdir(parents=True)
+    before = environment.requirements_hash()
+    (tmp_path / "requirements" / "wheels" / "a.txt").write_text("a==1", encoding="utf-8")
+    assert environment.requirements_hash() != before

@@ -6,19 +6,20 @@ import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...contract import Cancelled, GeoSegError, kept_json, write_json
 from ..environment import STAMP_FILE, Environment, default_root, interpreter, set_location
 from ..liveness import last_lines, locked
 from .finish import run_probe, write_command
 from .installation import Installation
-from .places import Places, bytes_of, check_path_length, site_packages
+from .places import Places, bytes_of, check_outside_plugin, check_path_length, site_packages
 from .plan import Listener, Network, Plan
 from .records import Broken, broken_packages
 from .redaction import redacted
 from .space import MB, check_space
 from .steps import STATE_FILE
-from .swap import clone, check_unused, relink_python, rewrite_programs
+from .swap import check_unused, clone, relink_python, rewrite_programs
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ def sizes(root: Path) -> Sizes:
 
 def plan_of(root: Path) -> Plan:
     """Return the plan that an environment was made by, from its stamp; a default one where it has none."""
-    stamp = kept_json(root / STAMP_FILE)
-    stamp = stamp if isinstance(stamp, dict) else {}
+    places = Places.of(root)
+    kept = (kept_json(folder / STAMP_FILE) for folder in (places.root, places.staging, places.former))
+    stamp: dict[str, Any] = next(
+        (item for item in kept if isinstance(item, dict)), {}
+    )  # a swap may be half done
     build = str(stamp.get("build") or ("gpu" if stamp.get("device") == "gpu" else "auto"))
     if not stamp.get("build") and stamp.get("device") == "cpu":
         build = "cpu"
@@ -125,7 +129,7 @@ def clear_cache(root: Path) -> None:
 def move(root: Path, target: Path, listener: Listener | None = None) -> Environment:
     """Move an environment to another folder or disk. The old one goes when the engine runs in the new one.
 
-    From then on the default folder points there.
+    If it was the default folder, that points to the new one from then on.
 
     Args:
         root: present folder.
@@ -138,6 +142,7 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
     listener = listener or Listener()
     old, new = Places.of(root), Places.of(target)
     check_path_length(new.root)
+    check_outside_plugin(new.root)
     _check_apart(old, new)
     if new.root.exists() and any(new.root.iterdir()):
         raise GeoSegError("not_writable", f"{new.root} is not empty.", "Choose a new or empty folder.")
@@ -153,7 +158,8 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
             for folder in (new.root, new.own_python, new.own_uv):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        set_location(new.root)
+        if is_default(root) or is_default(old.root):
+            set_location(new.root)
     remove(old.root)
     listener.on_progress("Ready", 1.0)
     return Environment(interpreter(new.root), managed=True)
