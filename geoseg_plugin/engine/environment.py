@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import Problem, is_foreign, kept_json
+from ..contract import GeoSegError, Problem, is_foreign, kept_json
 from ..paths import training_dir
 from .setup.redaction import redacted
 
@@ -46,7 +46,7 @@ def default_root() -> Path:
     """Folder of the managed environment: GEOSEG_ENGINE_DIR, else where it was moved, else in the user's data folder."""
     chosen = os.environ.get("GEOSEG_ENGINE_DIR")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser().absolute()
     try:
         moved = _location_file().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -57,12 +57,20 @@ def default_root() -> Path:
 def data_folder() -> Path:
     """GeoSeg's folder in the user's data folder, whether or not it exists."""
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = _home() / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        base = Path(os.environ.get("XDG_DATA_HOME") or _home() / ".local" / "share")
     return base / "geoseg"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise GeoSegError("not_writable", "This user has no home folder.",
+                          "Set GEOSEG_ENGINE_DIR to a folder that you may write to.") from error  # fmt: skip
 
 
 def set_location(root: Path) -> None:
@@ -138,7 +146,8 @@ def requirements_hash() -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for file in sorted((training_dir() / "requirements").glob("*.txt")):
+    folder = training_dir() / "requirements"
+    for file in sorted((*folder.glob("*.txt"), *folder.glob("wheels/*.txt"))):
         digest.update(file.name.encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:16]
 

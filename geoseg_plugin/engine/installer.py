@@ -16,7 +16,7 @@ from ..contract import GeoSegError
 from .environment import default_root, find, stamp
 from .setup.builds import BUILDS, named_build, propose
 from .setup.finish import run_probe
-from .setup.installation import Installation
+from .setup.installation import Installation, problem_of
 from .setup.kit import kit_platforms, save_kit
 from .setup.machine import inspect_machine
 from .setup.maintenance import check_files, clear_cache, move, plan_of, remove, repair, sizes
@@ -31,7 +31,7 @@ def say(line: str, stream: TextIO | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the flags of the command."""
     found = argparse.ArgumentParser(description="Set up the environment of the GeoSeg engine.")
-    found.add_argument("--root", type=Path, default=default_root(), help="folder of the environment")
+    found.add_argument("--root", type=Path, help="folder of the environment")
     found.add_argument(
         "--build",
         default="",
@@ -82,9 +82,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     options = parser().parse_args(arguments)
     try:
+        options.root = (options.root or default_root()).expanduser().absolute()
         return _action(options)(options)
     except GeoSegError as error:
         say(f"{error.message} {error.hint}\n{error.details}".strip(), sys.stderr)
+        return 1
+    except OSError as error:
+        problem = problem_of(error, options.root or Path())
+        say(f"{problem.message} {problem.hint}", sys.stderr)
         return 1
 
 

@@ -7,6 +7,7 @@ command line, which names the job file.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from typing import IO, Any
 from ..contract import JOB_FILE, PID_FILE, GeoSegError, kept_json
 
 WINDOWS = sys.platform == "win32"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+"""What disks answer that know no locks, e.g. NFS without its lock service."""
 READABLE: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}
 """Keyword arguments for reading what other programs print, whatever the user's code page."""
 
@@ -181,6 +184,9 @@ def locked(file: Path) -> Iterator[None]:
 
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno in NO_LOCKS:  # a network disk without them: better unlocked than never
+                yield
+                return
             raise GeoSegError("install_busy", f"Another QGIS is setting up the engine in {file.parent}.",
                               "Wait until it is done.") from error  # fmt: skip
         yield

@@ -81,14 +81,27 @@ FAILURES = (
     Failure(
         "path_too_long",
         r"Long Path support|File name too long|os error 206\b|WinError 206\]|Errno 36\]|os error 36\b",
-        "A path is longer than Windows allows",
-        "Choose a shorter folder, e.g. C:\\geoseg, or let an administrator enable long paths (LongPathsEnabled).",
+        "A path is longer than the system allows",
+        "Choose a shorter folder. On Windows e.g. C:\\geoseg, or let an administrator enable long paths"
+        " (LongPathsEnabled).",
     ),
     Failure(
         "not_writable",
         r"Read-only file system|os error 30\b|Errno 30\]",
         "The folder is on a disk that can only be read",
         "Choose a folder that you may write to.",
+    ),
+    Failure(
+        "install_disk",
+        r"Input/output error|Structure needs cleaning|os error 1117\b|WinError 1117\]",
+        "The disk reports an error",
+        "Choose a folder on another disk, and have this one checked.",
+    ),
+    Failure(
+        "install_network",
+        r"Broken pipe",
+        "The server ended the connection",
+        f"Is the network there? {AGAIN}",
     ),
     Failure(
         "install_locked",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ...contract import Cancelled, GeoSegError
 from .failures import explain
@@ -39,7 +41,7 @@ def fetcher(
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=context)
     )
-    secrets = secrets_of(dict(environ))
+    secrets, logins = secrets_of(dict(environ)), _Logins()
 
     def fetch(address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
         source = local_path(address)
@@ -47,13 +49,14 @@ def fetcher(
             _copy(source, target)
             return
         target.unlink(missing_ok=True)
+        plain, login = logins.taken_from(address)
         for left in reversed(range(tries)):
             if is_cancelled():
                 raise Cancelled
             try:
-                _download(opener, address, target, is_cancelled, timeout_s)
+                _download(opener, _request(plain, login), target, is_cancelled, timeout_s)
             except (OSError, http.client.HTTPException) as error:
-                problem = _problem(error, address, secrets)
+                problem = _problem(error, plain, secrets)
                 if left == 0 or problem.code not in ("install_network", "install_cut"):
                     raise problem from error
             else:
@@ -62,16 +65,42 @@ def fetcher(
     return fetch
 
 
+class _Logins:
+    """Logins in addresses: sent as a header to their own host, as a login in an address is none for urllib."""
+
+    def __init__(self) -> None:
+        self._headers: dict[str, str] = {}
+
+    def taken_from(self, address: str) -> tuple[str, str]:
+        """Return an address without its login, and the header for its host, that of an earlier address too."""
+        parts = urlsplit(address)
+        login, sign, host = parts.netloc.rpartition("@")
+        if sign:
+            value = base64.b64encode(unquote(login if ":" in login else login + ":").encode()).decode("ascii")
+            self._headers[f"{parts.scheme}://{host}"] = f"Basic {value}"
+        header = self._headers.get(f"{parts.scheme}://{host}", "")
+        return urlunsplit(parts._replace(netloc=host)), header
+
+
+def _request(address: str, login: str) -> urllib.request.Request:
+    """Return a request; a login does not go along where the server sends it to another address."""
+    headers = {"Accept": ACCEPT, "User-Agent": "GeoSeg"}
+    request = urllib.request.Request(address, headers=headers)  # http, https and file only; see fetch
+    if login:
+        request.add_unredirected_header("Authorization", login)
+    return request
+
+
 def _download(
     opener: urllib.request.OpenerDirector,
-    address: str,
+    request: urllib.request.Request,
     target: Path,
     is_cancelled: Callable[[], bool],
     timeout_s: float,
 ) -> None:
     have = target.stat().st_size if target.exists() else 0
-    headers = {"Accept": ACCEPT, "User-Agent": "GeoSeg", **({"Range": f"bytes={have}-"} if have else {})}
-    request = urllib.request.Request(address, headers=headers)  # http, https and file only; see fetch
+    if have:
+        request.add_header("Range", f"bytes={have}-")
     with opener.open(request, timeout=timeout_s) as answer:
         continues = have > 0 and answer.status == 206
         expected = answer.headers.get("Content-Length")

@@ -29,16 +29,16 @@ from .finish import write_command
 from .kit import Kit, read_kit
 from .machine import inspect_machine
 from .persistence import PAUSES_S, Persistence
-from .places import Places, check_path_length
+from .places import Places, check_outside_plugin, check_path_length
 from .plan import Listener, Network, Plan
 from .proof import device_warning, stamp_of
-from .pythons import Interpreter, find_python, inspect_interpreter
+from .pythons import SUPPORTED, Interpreter, find_python, inspect_interpreter
 from .redaction import redacted
 from .runners import PipRunner, Runner, UvRunner
 from .simple_index import DEFAULT_INDEX, Source
 from .space import UPDATE_MB, check_space, other_pip_cache
 from .steps import OPENVINO_STEP, STATE_FILE, ZOO_STEP, Steps
-from .swap import clone, drop_former, recover, swap, swap_back
+from .swap import check_unused, clone, drop_former, recover, swap, swap_back
 from .uv import UvSource, uv_or_reason
 from .wheel_lists import PYTHON, WheelLists, lists_for, platform_of, tool
 
@@ -84,13 +84,14 @@ class Installation:
             Cancelled: what is done is kept.
         """
         check_path_length(self._root)
+        check_outside_plugin(self._root)
         self._choose()
         try:
             self._folder_of_lock().mkdir(parents=True, exist_ok=True)
             with locked(self._places.lock):
                 self._run_locked()
         except OSError as error:
-            raise _problem_of(error, self._root) from error
+            raise problem_of(error, self._root) from error
         return Environment(interpreter(self._root), managed=True)
 
     def _run_locked(self) -> None:
@@ -105,6 +106,7 @@ class Installation:
         if updates:
             self._update()
         else:
+            check_unused(self._root)
             (self._root / STAMP_FILE).unlink(missing_ok=True)
             self._fill(self._root)
         self._listener.on_progress("Ready", 1.0)
@@ -226,8 +228,9 @@ class Installation:
         """The interpreter to make the environment from; uv brings one where none fits."""
         machine = present(self._machine, "a machine")
         processor = machine.processor if machine.system == "macos" else ""
+        versions = SUPPORTED if self._kit is None else (PYTHON,)  # the wheels of a kit are for one Python
         try:
-            return own_python(self._places.own_python) or find_python(self.plan.python, processor)
+            return own_python(self._places.own_python) or find_python(self.plan.python, processor, versions)
         except GeoSegError:
             if self.plan.python or not isinstance(runner, UvRunner):
                 raise
@@ -325,7 +328,7 @@ def own_python(folder: Path) -> Interpreter | None:
     return None
 
 
-def _problem_of(error: OSError, root: Path) -> GeoSegError:
+def problem_of(error: OSError, root: Path) -> GeoSegError:
     """What the system refused, in our words."""
     where = error.filename or root
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

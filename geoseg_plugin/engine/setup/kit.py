@@ -106,6 +106,7 @@ def read_kit(folder: Path) -> Kit:
     Raises:
         GeoSegError: `kit_damaged` if it is none, or was made by a newer GeoSeg.
     """
+    folder = Path(folder).expanduser().absolute()
     data = kept_json(folder / KIT_FILE)
     if not isinstance(data, dict):
         raise GeoSegError("kit_damaged", f"{folder} is no offline kit: {KIT_FILE} is missing or damaged.",

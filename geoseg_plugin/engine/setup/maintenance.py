@@ -6,19 +6,20 @@ import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...contract import Cancelled, GeoSegError, kept_json, write_json
 from ..environment import STAMP_FILE, Environment, default_root, interpreter, set_location
 from ..liveness import last_lines, locked
 from .finish import run_probe, write_command
 from .installation import Installation
-from .places import Places, bytes_of, check_path_length, site_packages
+from .places import Places, bytes_of, check_outside_plugin, check_path_length, site_packages
 from .plan import Listener, Network, Plan
 from .records import Broken, broken_packages
 from .redaction import redacted
 from .space import MB, check_space
 from .steps import STATE_FILE
-from .swap import clone, relink_python, rewrite_programs
+from .swap import check_unused, clone, relink_python, rewrite_programs
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ def sizes(root: Path) -> Sizes:
 
 def plan_of(root: Path) -> Plan:
     """Return the plan that an environment was made by, from its stamp; a default one where it has none."""
-    stamp = kept_json(root / STAMP_FILE)
-    stamp = stamp if isinstance(stamp, dict) else {}
+    places = Places.of(root)
+    kept = (kept_json(folder / STAMP_FILE) for folder in (places.root, places.staging, places.former))
+    stamp: dict[str, Any] = next(
+        (item for item in kept if isinstance(item, dict)), {}
+    )  # a swap may be half done
     build = str(stamp.get("build") or ("gpu" if stamp.get("device") == "gpu" else "auto"))
     if not stamp.get("build") and stamp.get("device") == "cpu":
         build = "cpu"
@@ -75,6 +79,7 @@ def repair(root: Path, listener: Listener | None = None, network: Network | None
     """
     root = Places.of(root).root
     plan = plan_of(root)
+    check_unused(root)
     (root / STAMP_FILE).unlink(missing_ok=True)
     state = kept_json(root / STATE_FILE)
     if isinstance(state, dict):
@@ -103,6 +108,7 @@ def remove(root: Path, listener: Listener | None = None) -> None:
     if not places.lock.parent.exists():
         return
     with locked(places.lock):
+        check_unused(places.root)
         folders = (places.root, places.staging, places.former, places.cache, places.own_python, places.own_uv)
         for done, folder in enumerate(folders):
             (listener or Listener()).on_progress("Remove the engine", done / len(folders))
@@ -123,7 +129,7 @@ def clear_cache(root: Path) -> None:
 def move(root: Path, target: Path, listener: Listener | None = None) -> Environment:
     """Move an environment to another folder or disk. The old one goes when the engine runs in the new one.
 
-    From then on the default folder points there.
+    If it was the default folder, that points to the new one from then on.
 
     Args:
         root: present folder.
@@ -136,8 +142,11 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
     listener = listener or Listener()
     old, new = Places.of(root), Places.of(target)
     check_path_length(new.root)
+    check_outside_plugin(new.root)
+    _check_apart(old, new)
     if new.root.exists() and any(new.root.iterdir()):
         raise GeoSegError("not_writable", f"{new.root} is not empty.", "Choose a new or empty folder.")
+    check_unused(old.root)
     found = sizes(old.root)
     check_space(new.root, (found.environment_bytes + found.python_bytes) / MB * 1.05)
     with locked(old.lock):
@@ -149,17 +158,27 @@ def move(root: Path, target: Path, listener: Listener | None = None) -> Environm
             for folder in (new.root, new.own_python, new.own_uv):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        set_location(new.root)
+        if is_default(root) or is_default(old.root):
+            set_location(new.root)
     remove(old.root)
     listener.on_progress("Ready", 1.0)
     return Environment(interpreter(new.root), managed=True)
+
+
+def _check_apart(old: Places, new: Places) -> None:
+    """Refuse to move an environment into itself, or into what goes with it."""
+    target = new.root.resolve()
+    for folder in (old.root, old.staging, old.former, old.cache, old.own_python, old.own_uv):
+        if target.is_relative_to(folder.resolve()):
+            raise GeoSegError("not_writable", f"{new.root} is inside {folder}, which is removed after the move.",
+                              "Choose another folder.")  # fmt: skip
 
 
 def _copy(old: Places, new: Places, listener: Listener) -> None:
     new.root.parent.mkdir(parents=True, exist_ok=True)
     listener.on_progress("Copy the environment", 0.0)
     for share, (source, target) in enumerate(
-        ((old.own_python, new.own_python), (old.own_uv, new.own_uv), (old.root, new.root))
+        ((old.root, new.root), (old.own_python, new.own_python), (old.own_uv, new.own_uv))
     ):
         if source.exists():
             listener.on_line(f"{source} -> {target}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...contract import GeoSegError
+from ...paths import plugin_dir
 from ..environment import interpreter
 
 LONGEST_INSIDE = len("\\Lib\\site-packages\\") + 171
@@ -114,6 +115,17 @@ def check_path_length(root: Path, windows: bool | None = None, long_paths: bool 
             f"{root} has {length} characters; with the longest file in it, Windows allows {spare}.",
             "Choose a shorter folder, e.g. C:\\geoseg (GEOSEG_ENGINE_DIR), or let an administrator enable long paths.",
         )
+
+
+def check_outside_plugin(root: Path) -> None:
+    """Refuse a folder inside the plugin: QGIS removes it with the plugin's next update.
+
+    Raises:
+        GeoSegError: `not_writable`.
+    """
+    if root.resolve().is_relative_to(plugin_dir()):
+        raise GeoSegError("not_writable", f"{root} is inside the plugin, which QGIS replaces when it is updated.",
+                          "Choose another folder.")  # fmt: skip
 
 
 def _long_paths_enabled() -> bool:

@@ -46,12 +46,15 @@ class Interpreter:
     has_pip: bool = True
 
 
-def find_python(chosen: str = "", processor: str = "") -> Interpreter:
+def find_python(
+    chosen: str = "", processor: str = "", versions: tuple[tuple[int, int], ...] = SUPPORTED
+) -> Interpreter:
     """The user's choice if it will do, else the first that does; one that brings pip goes first.
 
     Args:
         chosen: path of an interpreter; empty looks for one.
         processor: which the Python must be built for, e.g. `arm64` on Apple silicon; empty takes any.
+        versions: that will do.
 
     Raises:
         GeoSegError: `no_python`, with every interpreter that was looked at and why it will not do.
@@ -62,6 +65,8 @@ def find_python(chosen: str = "", processor: str = "") -> Interpreter:
         found = inspect_interpreter(path)
         if isinstance(found, Interpreter) and processor and found.processor not in ("", processor):
             found = f"is a Python for {found.processor}, not for {processor}"
+        if isinstance(found, Interpreter) and found.version not in versions:
+            found = f"is Python {found.version[0]}.{found.version[1]}"
         if isinstance(found, Interpreter):
             if found.has_pip or chosen:
                 return found
@@ -70,9 +75,9 @@ def find_python(chosen: str = "", processor: str = "") -> Interpreter:
             tried.append(f"{path}: {found}")
     if second is not None:
         return second
-    oldest, newest = (f"{major}.{minor}" for major, minor in (min(SUPPORTED), max(SUPPORTED)))
+    wanted = " to ".join(f"{major}.{minor}" for major, minor in sorted({min(versions), max(versions)}))
     what = f"{chosen} cannot be used: {tried[0].partition(': ')[2]}." if chosen else "No usable Python found."
-    raise GeoSegError("no_python", what, f"Install Python {oldest} to {newest} (with venv, 64 bit) and choose it here.",
+    raise GeoSegError("no_python", what, f"Install Python {wanted} (with venv, 64 bit) and choose it here.",
                       "\n".join(tried))  # fmt: skip
 
 

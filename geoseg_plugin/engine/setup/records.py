@@ -91,21 +91,27 @@ def _difference(folder: Path, sizes: dict[str, int]) -> str:
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
         return f"{folder.name}/{missing[0]} is missing"
-    with (folder / "RECORD").open(encoding="utf-8", newline="") as stream:
-        for row in csv.reader(stream):
-            if (
-                len(row) < 3
-                or not row[2].isdigit()
-                or row[0].startswith(("..", "/"))
-                or row[0].endswith(".pyc")
-            ):
-                continue
-            size = sizes.get(row[0].replace("\\", "/"))
-            if size is None:
-                return f"{row[0]} is missing"
-            if size != int(row[2]):
-                return f"{row[0]} has {size} bytes instead of {row[2]}"
+    rows = [row for row in _record(folder / "RECORD") if len(row) == 3 and row[0]]
+    if not rows:
+        return f"{folder.name}/RECORD is empty or damaged"
+    for row in rows:
+        if not row[2].isdigit() or row[0].startswith(("..", "/")) or row[0].endswith(".pyc"):
+            continue
+        size = sizes.get(row[0].replace("\\", "/"))
+        if size is None:
+            return f"{row[0]} is missing"
+        if size != int(row[2]):
+            return f"{row[0]} has {size} bytes instead of {row[2]}"
     return ""
+
+
+def _record(file: Path) -> list[list[str]]:
+    """Return the rows of a record; after a power cut it may hold anything."""
+    text = file.read_text(encoding="utf-8", errors="replace").replace("\0", "")
+    try:
+        return list(csv.reader(text.split("\n")))
+    except csv.Error:
+        return []
 
 
 def _sizes(site: Path) -> dict[str, int]:

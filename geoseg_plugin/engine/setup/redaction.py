@@ -54,7 +54,10 @@ def host_of(address: str) -> str:
 
 
 def _without_user(text: str) -> str:
-    home = str(Path.home())
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # a user without a home, in a container
+        home = ""
     if len(home) > 3 and home not in (os.sep, "/root"):
         text = text.replace(home, "~")
     return _HOMES.sub(lambda found: found.group(1) + _kept_or_hidden(found.group(2)), text)

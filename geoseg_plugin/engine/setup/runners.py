@@ -137,10 +137,12 @@ class PipRunner:
         """Nothing: pip's cache holds whole files only."""
 
     def usable(self) -> bool:
-        """Whether the environment has pip."""
-        return self._wheel is not None or "pip" in installed(site_packages(self._root))
+        """pip works on any environment: in one that uv made, from its wheel."""
+        return True
 
     def _pip(self) -> list[str]:
+        if self._wheel is None and "pip" not in installed(site_packages(self._root)):
+            self._wheel = self._pip_wheel()
         if self._wheel is not None:
             return [self._python, str(self._wheel / "pip")]
         return [self._python, "-m", "pip"]

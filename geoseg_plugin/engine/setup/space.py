@@ -58,14 +58,14 @@ def other_pip_cache(
         settings: the user's settings for pip.
         environ: variables.
     """
-    usual = Path(settings["cache-dir"]) if settings.get("cache-dir") else _usual(environ)
+    usual = Path(settings["cache-dir"]) if settings.get("cache-dir") else _usual(environ, beside)
     if same_disk(usual, root) or free_mb(usual) >= download_mb:
         return None
     return beside / "pip"
 
 
-def _usual(environ: Mapping[str, str]) -> Path:
-    home = Path.home()
+def _usual(environ: Mapping[str, str], beside: Path) -> Path:
+    home = Path("~").expanduser() if environ.get("HOME") or environ.get("USERPROFILE") else beside
     if sys.platform == "win32":
         return Path(environ.get("LOCALAPPDATA") or home) / "pip" / "Cache"
     if sys.platform == "darwin":

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...contract import Cancelled, GeoSegError, kept_json, write_json
 from ...paths import training_dir
-from ..environment import interpreter
+from ..environment import STAMP_FILE, interpreter
 from . import packages, richdem
 from .builds import Build, address
 from .failures import unreachable
@@ -29,6 +29,8 @@ from .wheel_lists import WheelList, WheelLists
 STATE_FILE = "installing.json"
 ENVIRONMENT_STEP, RICHDEM_STEP, TORCH_STEP = "Make the environment", "Build richdem", "Install PyTorch"
 ZOO_STEP, OPENVINO_STEP = "Install the model zoo", "Install OpenVINO"
+OWN_FILES = (STATE_FILE, STAMP_FILE, "install.log")
+"""One of them is in every environment that GeoSeg made or began; the last is of earlier versions."""
 KEPT_NAMES = ("richdem", "tool")
 """Entries of the state that are no steps."""
 
@@ -277,11 +279,15 @@ class Steps:
         if isinstance(existing, Interpreter) and existing.version == found.version and self._runner.usable():
             return
         if python.exists() or (self._root / "pyvenv.cfg").is_file():
+            if not any((self._root / name).is_file() for name in OWN_FILES):
+                raise GeoSegError("not_writable", f"{self._root} holds a Python that GeoSeg did not make.",
+                                  "Choose an empty folder.")  # fmt: skip
             clear(self._root)
             self._state = {}
         self._listener.on_line(
             f"Python {found.version[0]}.{found.version[1]} at {found.path}, with {self._runner.name}"
         )
+        self._write_state()  # from now on it is known as ours
         self._runner.make(found)
 
     def _update_pip(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,15 @@ from ...contract import Cancelled, GeoSegError
 from ..environment import STAMP_FILE, interpreter
 from ..liveness import answer
 from .places import Places, scripts_dir
+from .steps import STATE_FILE
 
+RELEASED_S = 5.0
+"""A program that was told to end needs a moment."""
 LEFT_OUT = ("check",)
 WRITTEN_IN_PLACE = ("pyvenv.cfg", STAMP_FILE)
 """Files that are copied, because somebody may write into them."""
+MARKS = (STAMP_FILE, STATE_FILE)
+"""Files that state what is installed: copied last, so that half a copy never looks like a whole one."""
 
 
 def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bool = False) -> None:
@@ -48,7 +54,11 @@ def clone(source: Path, target: Path, is_cancelled: Callable[[], bool], copy: bo
             _link(Path(place, name), inside / name, copy)
             folders.remove(name)
         for name in names:
-            _link(Path(place, name), inside / name, copy or programs or name in WRITTEN_IN_PLACE)
+            if Path(place) != source or name not in MARKS:
+                _link(Path(place, name), inside / name, copy or programs or name in WRITTEN_IN_PLACE)
+    for name in MARKS:
+        if (source / name).is_file():
+            _link(source / name, target / name, True)
 
 
 def _link(source: Path, target: Path, copy: bool) -> None:
@@ -86,6 +96,24 @@ def swap(places: Places) -> None:
     rewrite_programs(places.root, places.staging)
 
 
+def check_unused(root: Path) -> None:
+    """Refuse to change or remove an environment in its place while a program runs in it.
+
+    Raises:
+        GeoSegError: `install_in_use`.
+    """
+    end = time.monotonic() + RELEASED_S
+    while is_used(root):
+        if time.monotonic() < end:
+            time.sleep(0.2)
+            continue
+        raise GeoSegError(
+            "install_in_use",
+            f"{root} is in use: a program runs in it.",
+            "Wait until running jobs are done, close other QGIS windows, and try again.",
+        )
+
+
 def _in_use(places: Places, why: str) -> GeoSegError:
     return GeoSegError(
         "install_in_use",
@@ -101,13 +129,19 @@ def is_used(root: Path) -> bool:
     """
     if sys.platform == "win32":
         return False
-    python = f"{interpreter(root)}"
+    programs = scripts_dir(root).resolve()
     if not Path("/proc/self/cmdline").exists():
+        names = {f"{interpreter(root)}", f"{programs / interpreter(root).name}"}
         shown = answer(["ps", "-ww", "-axo", "args="]).stdout.splitlines()
-        return any(line.startswith(python + " ") for line in shown)
+        return any(line.startswith(f"{name} ") for line in shown for name in names)
     for record in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if record.read_bytes().split(b"\0")[0] == python.encode():
+            started = os.fsdecode(record.read_bytes().split(b"\0")[0])
+            # through a link to the folder, or to one above it, it has another name
+            if (
+                "python" in Path(started).name
+                and (record.parent / "cwd" / started).parent.resolve() == programs
+            ):
                 return True
     return False
 
@@ -117,6 +151,7 @@ def recover(places: Places) -> bool:
     if not places.former.exists():
         return False
     if interpreter(places.root).exists():
+        rewrite_programs(places.root, places.staging)  # it may have ended before it did that
         shutil.rmtree(places.former, ignore_errors=True)
         return False
     whole = (places.staging / STAMP_FILE).is_file() and interpreter(places.staging).exists()
