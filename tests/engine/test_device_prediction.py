@@ -33,6 +33,7 @@ from geoseg_engine.prediction.on_device import agreement
 from geoseg_engine.prediction.on_device.pipeline import SWITCH, DevicePath, shared_px, steps
 from geoseg_engine.prediction.on_device.raw_bands import RawReader
 from geoseg_engine.prediction.runtimes import selection
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
 from geoseg_engine.prediction.windows import Frame, cuts
 
 ROWS, COLS = 300, 260
@@ -353,6 +354,28 @@ def test_a_device_that_disagrees_is_not_used_and_one_that_does_a_little_warns(pl
         result = run(place, tmp_path / f"{used}", device="cuda")
         assert (result["host_s"] is not None) is used
         assert any(item.code == "device_differs" for item in result["warnings"]) is used
+
+
+def test_a_network_that_is_wrong_on_the_device_warns_in_the_result(place, tmp_path, monkeypatch):
+    on_fake(monkeypatch, FakeGpu("cuda"))
+    right = TorchRuntime.output
+
+    def wrong(self, image, kept=None):
+        found = right(self, image, kept)
+        return found.flip(0) if self.device.is_gpu else found
+
+    monkeypatch.setattr(TorchRuntime, "output", wrong)
+    result = run(place, tmp_path / "wrong", device="cuda")
+    assert result["host_s"] is None and result["device_agreement"]["same_classes"] < agreement.USABLE
+    assert any(item.code == "device_differs" for item in result["warnings"])
+
+
+def test_a_path_that_is_wrong_on_the_device_leaves_the_results_to_the_cpu(place, tmp_path, monkeypatch):
+    on_fake(monkeypatch, FakeGpu("cuda"))
+    plain = run(place, tmp_path / "plain", device="cpu")
+    monkeypatch.setattr(agreement, "measured", lambda *_: agreement.Agreement(1000, 0.5, 0.3))
+    result = run(place, tmp_path / "gpu", device="cuda")
+    assert result["warnings"] == plain["warnings"] and result["counts"] == plain["counts"]
 
 
 def test_agreement_counts_pixels_and_their_margins():

@@ -453,3 +453,21 @@ def test_an_extent_gives_the_same_pixels_as_the_whole_map(place, tmp_path, whole
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     with rasterio.open(tmp_path / "one" / "classes.tif") as cut_map:
         assert cut_map.transform[2] == x + col * side and cut_map.transform[5] == y - row * side
+
+
+def test_plain_parts_need_room_for_whole_units(tmp_path, monkeypatch):
+    """A strip of one row takes all rows of its units on disk."""
+    free = SimpleNamespace(free=10 * 2 * 64 * 64 * 3)
+    monkeypatch.setattr(parts.shutil, "disk_usage", lambda folder: free)
+    layers = [Layer("classes", ("class",))]
+    assert parts.room_for_plain(tmp_path, [Window(0, 64 * col, 64, 64) for col in range(6)], layers)
+    assert not parts.room_for_plain(tmp_path, [Window(0, 64 * col, 64, 64) for col in range(7)], layers)
+
+
+def test_a_strip_across_units_asks_for_the_room_of_the_units(place, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        predict, "room_for_plain", lambda folder, units, layers: asked.append(list(units)) or False
+    )
+    run(place, tmp_path, core_px=64, extent=(500_000.0, 4_999_990.0, 502_600.0, 5_000_000.0))
+    assert sum(unit.height * unit.width for unit in asked[0]) > 10 * COLS

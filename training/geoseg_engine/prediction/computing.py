@@ -100,7 +100,11 @@ def _device_path(
             f"{agreed.same_classes:.3%} of the pixels of a window get the class of the CPU on {setup.runtime.device}."
         )
         if agreed.same_classes < agreement.USABLE:
-            channel.log("The results are made by the CPU instead.", "warning")
+            channel.log(
+                "The CPU makes the results instead; the device computes the network alone.", "warning"
+            )
+            alone = agreement.of_network(task.model, setup, reader)
+            found.warnings += alone.problems() if alone is not None else []
             return None
         found.warnings += agreed.problems()
     made = opened.enter_context(path(task.layers))

@@ -296,17 +296,16 @@ def held_bytes(folder: Path) -> int:
     return total
 
 
-def room_for_plain(folder: Path, window: Window, layers: Sequence[Layer]) -> bool:
+def room_for_plain(folder: Path, units: Sequence[Window], layers: Sequence[Layer]) -> bool:
     """Whether a disk has so much room that parts need not be compressed, which saves a third of their time.
 
     Args:
         folder: folder of the parts.
-        window: pixels to predict.
+        units: squares that the parts hold, each whole.
         layers: layers of each part.
     """
-    return (
-        PLAIN_SHARE * shutil.disk_usage(folder).free >= 2 * band_count(layers) * window.width * window.height
-    )
+    pixels = sum(unit.width * unit.height for unit in units)
+    return PLAIN_SHARE * shutil.disk_usage(folder).free >= 2 * band_count(layers) * pixels
 
 
 def remove_parts(folder: Path) -> None:

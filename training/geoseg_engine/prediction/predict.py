@@ -197,7 +197,9 @@ def predict_parts(
         setup, plan = plan_windows(task, stack, plan, channel)
         beside = parts_folder(task.folder / job.output)
         # several machines may share the folder over a network, where packed parts are faster
-        packed = shard is not None or not room_for_plain(beside, task.window, task.layers)
+        whole = units(task.recipe.grid, plan.unit_px)
+        held = [whole[index] for index in needed_units(whole, task.window)]
+        packed = shard is not None or not room_for_plain(beside, held, task.layers)
         bands = len(model.recipe.bands)
         parts = Parts(beside, task.recipe.grid, task.window, plan, task.layers, bands, packed)
         mine = parts.needed if shard is None else parts.needed[shard[0] - 1 :: shard[1]]

@@ -75,11 +75,38 @@ def measured(
     block = sample_block(setup.frame, reader)
     if block is None:
         return None
-    cpu = TorchRuntime(load_network(model.path), "cpu", "float32", model.calibration)
-    plain = replace(setup, choice=replace(setup.choice, runtime=cpu))
     with path(LAYERS) as device:
         found = device.piece(block.cut)
-    return compared(found.codes, predict_block(plain, block, LAYERS, lambda text: None).codes)
+    return compared(found.codes, predict_block(on_cpu(setup, model), block, LAYERS, lambda text: None).codes)
+
+
+def of_network(model: ModelFile, setup: Setup, reader: BandReader) -> Agreement | None:
+    """Compare the network alone: on the device and on the CPU in float32, with scores and results of the host.
+
+    Args:
+        model: the model file.
+        setup: the network on the device.
+        reader: bands of the stack.
+
+    Returns:
+        How they agree; None where no window with values was found.
+    """
+    block = sample_block(setup.frame, reader)
+    if block is None:
+        return None
+    found = predict_block(setup, block, LAYERS, lambda text: None)
+    return compared(found.codes, predict_block(on_cpu(setup, model), block, LAYERS, lambda text: None).codes)
+
+
+def on_cpu(setup: Setup, model: ModelFile) -> Setup:
+    """Return the set-up with the network on the CPU in float32.
+
+    Args:
+        setup: on a device.
+        model: the model file.
+    """
+    cpu = TorchRuntime(load_network(model.path), "cpu", "float32", model.calibration)
+    return replace(setup, choice=replace(setup.choice, runtime=cpu))
 
 
 def sample_block(frame: Frame, reader: BandReader) -> Block | None:
