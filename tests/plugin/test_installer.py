@@ -497,7 +497,7 @@ def test_under_rosetta_the_python_is_for_apple_silicon(
 ) -> None:
     wanted: list[str] = []
 
-    def find(chosen: str, processor: str) -> pythons.Interpreter:
+    def find(chosen: str, processor: str, _versions: object) -> pythons.Interpreter:
         wanted.append(processor)
         return pythons.Interpreter(PYTHON, (3, 12), "arm64")
 

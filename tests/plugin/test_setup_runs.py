@@ -371,6 +371,7 @@ def test_an_environment_moves_and_goes(world: World, tmp_path: Path, monkeypatch
     monkeypatch.delenv("GEOSEG_ENGINE_DIR", raising=False)
     monkeypatch.setattr(maintenance, "run_probe", lambda python, folder, is_cancelled: {})
     root, target = tmp_path / "engine", tmp_path / "other disk" / "engine"
+    maintenance.set_location(root)
     set_up(root, "uv" if real_uv() else "pip")
     assert maintenance.sizes(root).environment_bytes > 1000
     assert "Device: CPU" in maintenance.log_text(root)
