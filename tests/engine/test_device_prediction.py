@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import geopandas
 import numpy as np
@@ -26,13 +27,15 @@ from geoseg_engine.contract import (
     Source,
 )
 from geoseg_engine.modelfile.calibration import Calibration
-from geoseg_engine.modelfile.reading import read_model
+from geoseg_engine.modelfile.reading import FAST, FOREST, read_model
 from geoseg_engine.modelfile.stats import Statistics
+from geoseg_engine.modelfile.third_party import THIRD_PARTY
 from geoseg_engine.prediction import predict, run_plan
 from geoseg_engine.prediction.on_device import agreement
-from geoseg_engine.prediction.on_device.pipeline import SWITCH, DevicePath, shared_px, steps
+from geoseg_engine.prediction.on_device.pipeline import SWITCH, DevicePath, shared_px, steps, takes
 from geoseg_engine.prediction.on_device.raw_bands import RawReader
 from geoseg_engine.prediction.runtimes import selection
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
 from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
 from geoseg_engine.prediction.windows import Frame, cuts
 
@@ -473,3 +476,14 @@ def test_onnx_runtime_on_a_gpu_goes_over_the_device_too(place, tmp_path, monkeyp
     result = run(place, tmp_path / "gpu", device="mps", runtime="onnx")
     assert result["runtime"].startswith("ONNX Runtime") and result["host_s"] is not None
     assert (classes_of(tmp_path / "plain") != classes_of(tmp_path / "gpu")).mean() <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "name, taken", [("unet", True), (FOREST, False), (FAST, False), (THIRD_PARTY, False)]
+)
+def test_graphs_without_a_network_stay_on_the_ordinary_way(name, taken):
+    """They cannot be compared with the CPU's network, and the fast model wants missing values as they are."""
+    runtime = OnnxRuntime.__new__(OnnxRuntime)
+    runtime.device = FakeGpu("cuda")
+    setup = SimpleNamespace(lattice=None, runtime=runtime)
+    assert takes(setup, SimpleNamespace(architecture={"name": name}), ()) is taken

@@ -318,7 +318,7 @@ def test_more_bands_beyond_training_than_a_byte_counts():
     count = 300
     bands = tuple(Band(f"b{number}", "r1", number) for number in range(count))
     flat = Statistics((0.0,) * count, (1.0,) * count, (-1.0,) * count, (1.0,) * count)
-    model = SimpleNamespace(recipe=SimpleNamespace(bands=bands), statistics=flat)
+    model = SimpleNamespace(architecture={}, recipe=SimpleNamespace(bands=bands), statistics=flat)
     values = np.full((count, 4, 4), 9, np.float32)
     values[1:, 0, 0] = 0
     stack = SimpleNamespace(

@@ -87,7 +87,7 @@ def _device_path(
     opened: ExitStack,
 ) -> DevicePath | None:
     """The way over the device, if it takes the network and agrees with the CPU on a window."""
-    if not takes(setup, task.layers):
+    if not takes(setup, task.model, task.layers):
         return None
 
     def path(layers: tuple[Layer, ...]) -> DevicePath:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ...contract import Recipe
 from ...device.devices import Device
-from ...modelfile.reading import ModelFile
+from ...modelfile.reading import ModelFile, onnx_only
 from ...raster.grid import Window
 from ...raster.stream import worker_count
 from ...vector.scan_fill import ScanFill
@@ -393,15 +393,20 @@ class Pending:
             self._coming.release()
 
 
-def takes(setup: Setup, layers: Sequence[Layer]) -> bool:
+def takes(setup: Setup, model: ModelFile, layers: Sequence[Layer]) -> bool:
     """Whether a prediction goes this way: a network whose windows are exact, in torch or ONNX Runtime on a GPU.
+
+    A model that is only a graph, as a forest, has no network to compare with, and may want missing values as NaN.
 
     Args:
         setup: the network, ready to run.
+        model: its file.
         layers: the results to compute.
     """
     switch, runtime = os.environ.get(SWITCH, ""), setup.runtime
-    if switch == "off" or setup.lattice or any(layer.key == "disagreement" for layer in layers):
+    if switch == "off" or setup.lattice or onnx_only(model):
+        return False
+    if any(layer.key == "disagreement" for layer in layers):
         return False
     if isinstance(runtime, TorchRuntime) and runtime.precision != "float64":
         return runtime.device.is_gpu or switch == "cpu"
