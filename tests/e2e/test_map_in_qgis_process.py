@@ -60,4 +60,4 @@ def test_it_says_what_is_missing(config: Path, tmp_path: Path) -> None:
         config, "run", "geoseg:mapfromlayers", f"--LAYERS={scene.optical}", f"--OUTPUT={tmp_path}/map"
     )
     assert done.returncode != 0
-    assert "Labels are polygons or a raster" in done.stdout + done.stderr
+    assert "Set LABELS or LABEL_RASTER" in done.stdout + done.stderr
