@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compare every file with its record, and let the engine prove itself",
     )
-    action.add_argument("--repair", action="store_true", help="install again what is not whole")
+    action.add_argument("--repair", action="store_true", help="install damaged or incomplete packages again")
     action.add_argument(
         "--remove", action="store_true", help="remove the environment and all that belongs to it"
     )
@@ -174,7 +174,7 @@ def _check(options: argparse.Namespace) -> int:
         return 1
     broken = check_files(options.root)
     for item in broken:
-        say(f"{item.name} {item.version} is not whole: {item.what}. Run it again with --repair.")
+        say(f"{item.name} {item.version} is incomplete: {item.what}. Run this again with --repair.")
     probe = run_probe(environment.python, options.root / "check", lambda: False)
     say(f"Device: {probe.get('device_name') or probe.get('device')}")
     facts = stamp(environment)

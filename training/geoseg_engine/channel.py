@@ -86,6 +86,12 @@ class Channel:
             path = path.relative_to(self.folder)
         self.send("artifact", kind=kind, path=path.as_posix())
 
+    def close(self) -> None:
+        """Close the file of events, where one process has many jobs."""
+        if self._record is not None:
+            self._record.close()
+            self._record = None
+
     def cancelled(self) -> bool:
         """Whether the user asked to stop."""
         return (self.folder / CANCEL_FILE).exists()

@@ -129,7 +129,7 @@ class Installation:
         staging = self._places.staging
         try:
             if not (staging / STATE_FILE).is_file():
-                self._say("The present environment is kept until the new one has proved itself.")
+                self._say("The present environment is kept until the new one has passed its checks.")
                 clone(self._root, staging, self._listener.is_cancelled)
                 (staging / STAMP_FILE).unlink(missing_ok=True)
                 if not (staging / STATE_FILE).is_file():

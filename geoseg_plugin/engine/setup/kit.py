@@ -97,7 +97,7 @@ class Kit:
         for wheel in (wheel for item in found.all for wheel in item.wheels):
             file = self.wheels / wheel.file
             if not file.is_file() or (wheel.bytes and file.stat().st_size != wheel.bytes):
-                raise _damaged(self.folder, f"{wheel.file} is missing or not whole")
+                raise _damaged(self.folder, f"{wheel.file} is missing or incomplete")
 
 
 def read_kit(folder: Path) -> Kit:

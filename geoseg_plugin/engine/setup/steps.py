@@ -116,7 +116,7 @@ class Steps:
             if broken := broken_packages(site_packages(self._root)):
                 raise GeoSegError(
                     "install_records",
-                    f"{broken[0].name} is not whole after two tries: {broken[0].what}.",
+                    f"{broken[0].name} is still incomplete after it was installed twice: {broken[0].what}.",
                     "An antivirus may remove files: look into its log, exclude the engine's folder, and set up again.",
                 )
         self._begin("Check the engine", 0.05)
@@ -235,7 +235,7 @@ class Steps:
         broken = broken_packages(site)
         for item in broken:
             self._listener.on_line(
-                f"{item.name} {item.version} is not whole: {item.what}. It is installed again."
+                f"{item.name} {item.version} is incomplete: {item.what}. It is installed again."
             )
             for folder in site.glob("*.dist-info"):
                 if packages.normalized(folder.name.partition("-")[0]) == item.name:

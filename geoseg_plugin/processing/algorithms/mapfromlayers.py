@@ -15,26 +15,23 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputRasterLayer,
     QgsProcessingOutputVectorLayer,
-    QgsProcessingParameterCrs,
     QgsProcessingParameterFolderDestination,
-    QgsProcessingParameterRasterLayer,
     QgsProject,
 )
 
-from ...contract import GridRequest, Problem, split_address
+from ...contract import Problem, split_address
 from ...jobs import mapping
 from ...jobs.submission import Submission
 from ...layers.inputs.folder import NOWHERE, InputFolder
 from ...layers.notes import prediction_notes
 from ...layers.publish import classes_from, prediction_items
-from ...layers.snapshot import crs_text
 from ..base import GeoSegAlgorithm
-from ..inputs.computed import add_computed_bands
+from ..inputs.grid import add_grid, target_grid
 from ..inputs.labels import add_labels, label_problems, read_area, read_labels
 from ..inputs.problems import COPIES, layer_problems
-from ..inputs.stack import stack_of
+from ..inputs.stack import add_bands, stack_of
 from ..mapsettings import add_map_settings, map_file_problems, map_settings
-from ..parameters import Parameters, rasters, real, terrain, text, tr
+from ..parameters import Parameters, rasters, tr
 
 IN_SIGHT = ("LAYERS", "LABELS", "CLASS_FIELD", "MODEL", "MAX_MINUTES", "OUTPUT")
 """Parameters that are not folded away."""
@@ -64,16 +61,8 @@ class MapFromLayers(GeoSegAlgorithm):
         self.addParameter(rasters())
         add_labels(self)
         add_map_settings(self)
-        self.addParameter(text("BANDS", tr("Bands (layer:1,3-4; other:1), empty for all")))
-        dem = tr("Elevation model whose terrain attributes are added")
-        self.addParameter(QgsProcessingParameterRasterLayer("DEM", dem, None, True))
-        self.addParameter(terrain("TERRAIN"))
-        add_computed_bands(self)
-        reference = tr("Reference layer of the grid: CRS, pixel size, alignment (empty: automatic)")
-        self.addParameter(QgsProcessingParameterRasterLayer("REFERENCE", reference, None, True))
-        self.addParameter(QgsProcessingParameterCrs("TARGET_CRS", tr("Target CRS"), None, True))
-        size = tr("Pixel size in units of the target CRS")
-        self.addParameter(real("TARGET_RESOLUTION", size, None, optional=True))
+        add_bands(self)
+        add_grid(self)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Output folder")))
         for definition in self.parameterDefinitions():
             if definition.name() not in IN_SIGHT:
@@ -99,16 +88,9 @@ class MapFromLayers(GeoSegAlgorithm):
             return [Problem("bands", str(error), tr("The help of this algorithm has examples."))]
         settings = map_settings(self, parameters, context)
         labels = read_labels(self, parameters, context).labels
-        grid = self._grid(parameters, context)
+        grid = target_grid(self, parameters, context)
         job: Any = mapping.update_map(NOWHERE, stack.composition(), labels, None, grid, **settings).job
         return [*map_file_problems(settings), *job.problems()]
-
-    def _grid(self, parameters: Parameters, context: QgsProcessingContext) -> GridRequest:
-        size = 0.0
-        if parameters.get("TARGET_RESOLUTION") is not None:
-            size = self.parameterAsDouble(parameters, "TARGET_RESOLUTION", context)
-        crs = crs_text(self.parameterAsCrs(parameters, "TARGET_CRS", context))
-        return GridRequest(crs=crs, pixel_size=(size, size) if size > 0 else None)
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -118,7 +100,7 @@ class MapFromLayers(GeoSegAlgorithm):
             feedback.pushInfo(note)
         self.labels = read_labels(self, parameters, context)
         self.area = read_area(self, parameters, context)
-        self.grid = self._grid(parameters, context)
+        self.grid = target_grid(self, parameters, context)
         self.settings = map_settings(self, parameters, context)
         project = context.project() or QgsProject.instance()
         self.open_files = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,8 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
-    QgsProcessingParameterCrs,
     QgsProcessingParameterExtent,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
 )
 
 from ...contract import Area, GridRequest, Problem
@@ -23,11 +22,11 @@ from ...layers.inputs.folder import NOWHERE, InputFolder
 from ...layers.publish import Item
 from ...layers.snapshot import crs_text
 from ..base import GeoSegAlgorithm
-from ..inputs.computed import add_computed_bands
+from ..inputs.grid import add_grid, target_grid
 from ..inputs.labels import polygon_area
 from ..inputs.problems import layer_problems
-from ..inputs.stack import stack_of
-from ..parameters import Parameters, advanced, polygons, rasters, real, terrain, text, tr
+from ..inputs.stack import add_bands, stack_of
+from ..parameters import Parameters, advanced, polygons, rasters, tr
 
 
 class StackRasters(GeoSegAlgorithm):
@@ -39,32 +38,10 @@ class StackRasters(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(rasters(optional=True))
-        self.addParameter(text("BANDS", tr("Bands (layer:1,3-4; other:1), empty for all")))
-        self.addParameter(
-            QgsProcessingParameterRasterLayer(
-                "DEM", tr("Elevation model whose terrain attributes are added"), None, True
-            )
-        )
-        self.addParameter(terrain("TERRAIN"))
-        add_computed_bands(self)
+        add_bands(self)
         self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
         self.addParameter(advanced(polygons("MASK", tr("Polygons to cover"), optional=True)))
-        self.addParameter(
-            advanced(
-                QgsProcessingParameterRasterLayer(
-                    "REFERENCE",
-                    tr("Reference layer of the grid: CRS, pixel size, alignment (empty: automatic)"),
-                    None,
-                    True,
-                )
-            )
-        )
-        self.addParameter(advanced(QgsProcessingParameterCrs("TARGET_CRS", tr("Target CRS"), None, True)))
-        self.addParameter(
-            advanced(
-                real("TARGET_RESOLUTION", tr("Pixel size in units of the target CRS"), None, optional=True)
-            )
-        )
+        add_grid(self)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Stack")))
         self.addOutput(QgsProcessingOutputFile("RECIPE", tr("Recipe")))
 
@@ -91,18 +68,14 @@ class StackRasters(GeoSegAlgorithm):
         self.area = polygon_area(self, parameters, context, "MASK", otherwise=plain)
 
     def _grid(self, parameters: Parameters, context: QgsProcessingContext) -> GridRequest:
-        size = 0.0
-        if parameters.get("TARGET_RESOLUTION") is not None:
-            size = self.parameterAsDouble(parameters, "TARGET_RESOLUTION", context)
         extent = self.parameterAsExtent(parameters, "EXTENT", context)
         corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
         given = not extent.isNull() and not extent.isEmpty()
-        return GridRequest(
-            crs=crs_text(self.parameterAsCrs(parameters, "TARGET_CRS", context)),
-            pixel_size=(size, size) if size > 0 else None,
-            extent=corners if given else None,
-            extent_crs=crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context)) if given else "",
-        )
+        grid = target_grid(self, parameters, context)
+        if not given:
+            return grid
+        crs = crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context))
+        return dataclasses.replace(grid, extent=corners, extent_crs=crs)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

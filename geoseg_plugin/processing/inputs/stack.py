@@ -6,7 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterRasterLayer,
+    QgsRasterLayer,
+)
 
 from ...contract import TERRAIN_ATTRIBUTES
 from ...jobs.additions import Addition, Input
@@ -20,9 +25,28 @@ from ...layers.inputs.bands import StackSnapshot, stack_snapshot
 from ...layers.inputs.rasters import raster_snapshot
 from ...layers.snapshot import value_bands
 from ...layers.spectra import layer_bands
-from ..parameters import Parameters, chosen_bands, height_unit, polygon_layer, terrain_settings, tr
+from ..parameters import (
+    Parameters,
+    chosen_bands,
+    height_unit,
+    polygon_layer,
+    terrain,
+    terrain_settings,
+    text,
+    tr,
+)
 from .additions import decibel_addition, relief_additions, settings_of
+from .computed import add_computed_bands
 from .expressions import expression_additions, index_additions
+
+
+def add_bands(algorithm: QgsProcessingAlgorithm) -> None:
+    """Add BANDS, DEM, TERRAIN and the parameters of computed bands."""
+    dem = tr("Elevation model whose terrain attributes are added")
+    algorithm.addParameter(text("BANDS", tr("Bands (layer:1,3-4; other:1), empty for all")))
+    algorithm.addParameter(QgsProcessingParameterRasterLayer("DEM", dem, None, True))
+    algorithm.addParameter(terrain("TERRAIN"))
+    add_computed_bands(algorithm)
 
 
 @dataclasses.dataclass(frozen=True)

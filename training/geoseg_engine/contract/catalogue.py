@@ -121,8 +121,8 @@ ARCHITECTURES = (*_ARCHITECTURES[:ZOO_PLACE], OTHER.architecture, *_ARCHITECTURE
 ENCODERS = tuple(model.encoder for model in NETWORKS if model.encoder)
 """Encoders of deeplabv3plus; the zoo has its own."""
 BASELINES = tuple(model.method for model in BASELINE_MODELS)
-FAST_MODEL = next(key for key in ("fast", "forest") if key in CATALOGUE)
-"""What a map is made with unless the user chooses: the first of these that the list has."""
+FAST_MODEL = "fast"
+"""What a map is made with unless the user chooses."""
 
 
 def model_name(architecture: str, encoder: str = "") -> str:

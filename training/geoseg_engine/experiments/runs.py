@@ -104,12 +104,6 @@ class RunChannel(Channel):
         """Return whether the user stopped this run or the whole experiment."""
         return super().cancelled() or self._outer.cancelled()
 
-    def close(self) -> None:
-        """Give back the file of events: an experiment has many runs."""
-        if self._record is not None:
-            self._record.close()
-            self._record = None
-
 
 def check_one_process() -> None:
     """Raise `many_processes` in an experiment that torchrun starts several times: its runs share their folders."""
@@ -158,12 +152,8 @@ def run_or_reuse(
     remove_results(folder, [CANCEL_FILE] if known else [CANCEL_FILE, checkpoint.FILE, EVENTS_FILE])
     write_json(folder / JOB_FILE, job_to_json(job))
     channel = RunChannel(folder, outer, title, progress, watch)
-    channel.send("hello", protocol=PROTOCOL, engine=__version__, versions={}, device="", device_memory_mb=0)
-    try:
-        with sending_the_end(channel):
-            result = encode(resume_or_run(job, folder, channel, known))
-    finally:
-        channel.close()
+    with run_events(channel):
+        result = encode(resume_or_run(job, folder, channel, known))
     result = {**result, "seconds": busy_seconds(folder / EVENTS_FILE)}
     write_json(folder / RESULT_FILE, {"dataset": digest, "result": result})
     return cast(dict[str, Any], result)
@@ -291,8 +281,9 @@ def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 @contextmanager
-def sending_the_end(channel: Channel) -> Iterator[None]:
-    """End the events of a run with `done` or `failed`, like those of any job."""
+def run_events(channel: Channel) -> Iterator[None]:
+    """Begin the events of a run with `hello`, end them with `done` or `failed`, like those of any job, and close."""
+    channel.send("hello", protocol=PROTOCOL, engine=__version__, versions={}, device="", device_memory_mb=0)
     try:
         yield
     except EndedEarly as ended:
@@ -301,7 +292,10 @@ def sending_the_end(channel: Channel) -> Iterator[None]:
     except GeoSegError as error:
         channel.fail(error)
         raise
-    channel.send("done", result={})
+    else:
+        channel.send("done", result={})
+    finally:
+        channel.close()
 
 
 def same_job(folder: Path, job: RunJob) -> bool:

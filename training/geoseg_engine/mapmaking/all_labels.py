@@ -12,6 +12,7 @@ import rasterio
 
 from ..contract import (
     IGNORE,
+    MODEL_FILE,
     SPLITS,
     ForestJob,
     GeoSegError,
@@ -93,7 +94,7 @@ def final_job(job: TrainJob | ForestJob, run_folder: Path, dataset: Path) -> Tra
     Raises:
         GeoSegError: `no_run` where the earlier run has left no record of its settings.
     """
-    common: dict[str, Any] = {"dataset": str(dataset), "settings_from": str(run_folder / "model.onnx")}
+    common: dict[str, Any] = {"dataset": str(dataset), "settings_from": str(run_folder / MODEL_FILE)}
     if isinstance(job, ForestJob):
         return replace(job, **common)
     metrics = kept_json(run_folder / "metrics.json")

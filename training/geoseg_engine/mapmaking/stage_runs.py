@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from .. import __version__
 from ..channel import Channel
 from ..contract import (
     CANCEL_FILE,
     JOB_FILE,
-    PROTOCOL,
     EvaluateJob,
     ForestJob,
     Job,
@@ -23,7 +21,7 @@ from ..contract import (
     write_json,
 )
 from ..contract.stages import STAGES
-from ..experiments.runs import resume_or_run, same_job, sending_the_end
+from ..experiments.runs import resume_or_run, run_events, same_job
 from ..output_checks import check_outputs
 from ..outputs import prepare_folder
 
@@ -103,12 +101,6 @@ class StageChannel(Channel):
         """Return whether the user stopped the map."""
         return super().cancelled() or self._bar.outer.cancelled()
 
-    def close(self) -> None:
-        """Give back the file of events."""
-        if self._record is not None:
-            self._record.close()
-            self._record = None
-
 
 def run_stage(job: Job, folder: Path, bar: Bar, key: str) -> tuple[dict[str, Any], float]:
     """Do the job of a stage in a folder of its own; a training that was interrupted goes on.
@@ -133,12 +125,8 @@ def run_stage(job: Job, folder: Path, bar: Bar, key: str) -> tuple[dict[str, Any
     check_outputs(job, folder)
     write_json(folder / JOB_FILE, job_to_json(job))
     channel = StageChannel(folder, bar, key)
-    channel.send("hello", protocol=PROTOCOL, engine=__version__, versions={}, device="", device_memory_mb=0)
-    try:
-        with sending_the_end(channel):
-            result = encode(_run(job, folder, channel, known))
-    finally:
-        channel.close()
+    with run_events(channel):
+        result = encode(_run(job, folder, channel, known))
     return cast(dict[str, Any], result), round(time.monotonic() - started, 2)
 
 
